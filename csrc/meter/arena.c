@@ -1,0 +1,284 @@
+#include "arena.h"
+
+#include <stdatomic.h>
+#include <string.h>
+
+#include "arena_heap.h"
+#include "arena_segment.h"
+#include "pages.h"
+
+enum kind { NONE, SMALL, HEAP, HUGE };
+
+/* A page costs the system as much as a hundred small blocks cost the arena, mostly for zeroing it: an engine that runs
+ * again and again should find its pages again. But a thousand idle engines must not keep a thousand times as much. So
+ * each may keep KEEP_OWN free bytes, and all together KEEP_SHARED more, whoever asks first: enough for an array of half a
+ * million. But more than KEEP_MOST of this is left to an arena only after a run that needed as much, and was not LARGE: such
+ * a run does so much that it does not miss what it leaves. */
+#define KEEP_OWN ((size_t)256 * 1024)
+#define KEEP_SHARED ((size_t)12 * 1024 * 1024)
+#define KEEP_MOST ((size_t)5 * 1024 * 1024)
+#define LARGE ((size_t)32 * 1024 * 1024)
+
+static enum kind kind_of(size_t size) {
+  if (size == 0) return NONE;
+  if (size <= LG_SMALL_MAX) return SMALL;
+  return size < LG_HUGE_MIN ? HEAP : HUGE;
+}
+
+/* ------------------------------------------------------------------ huge blocks */
+
+/* Begins the mapping of a huge block. A mapping that is there is taken though it is larger than the block, so that a
+ * table which grows to the size of the last one does so without a copy or a call of the system. */
+struct huge {
+  size_t size; /* of the mapping */
+};
+
+#define HUGE_HEADER ((size_t)64) /* a cache line: what blocks this large were aligned to, they still are */
+#define HUGE_ROOM 4              /* a mapping is at most so many times as large as it needs to be */
+
+static struct huge *huge_of(void *block) { return (struct huge *)(void *)((char *)block - HUGE_HEADER); }
+
+static void *huge_block(void *pages, size_t size) {
+  ((struct huge *)pages)->size = size;
+  return (char *)pages + HUGE_HEADER;
+}
+
+/* Whole pages for a block of n bytes; 0 when n is larger than any object can be. */
+static size_t huge_pages(size_t n) {
+  if (n > (size_t)PTRDIFF_MAX - LG_PAGE_SIZE - HUGE_HEADER) return 0;
+  return (n + HUGE_HEADER + LG_PAGE_SIZE - 1) / LG_PAGE_SIZE * LG_PAGE_SIZE;
+}
+
+static void spare_remove(struct lg_arena *a, unsigned i) {
+  a->spare_size -= a->spare[i].size;
+  memmove(&a->spare[i], &a->spare[i + 1], (LG_SPARE_MAPPINGS - 1 - i) * sizeof a->spare[0]);
+  a->spare[LG_SPARE_MAPPINGS - 1].pages = NULL;
+  a->spare[LG_SPARE_MAPPINGS - 1].size = 0;
+}
+
+static void pages_return(struct lg_arena *a, void *pages, size_t size) {
+  a->reserved -= size;
+  lg_pages_unmap(pages, size);
+}
+
+/* Give spare mappings back, the oldest first, down to `keep` bytes. */
+static void spare_return(struct lg_arena *a, size_t keep) {
+  for (unsigned i = LG_SPARE_MAPPINGS; i-- > 0 && a->spare_size > keep;) {
+    if (a->spare[i].pages == NULL) continue;
+    pages_return(a, a->spare[i].pages, a->spare[i].size);
+    spare_remove(a, i);
+  }
+}
+
+/* The largest spare mapping of at least half of `size` and at most HUGE_ROOM times it; LG_SPARE_MAPPINGS when there is
+ * none. */
+static unsigned spare_find(const struct lg_arena *a, size_t size) {
+  unsigned best = LG_SPARE_MAPPINGS;
+  for (unsigned i = 0; i < LG_SPARE_MAPPINGS && a->spare[i].pages != NULL; i++) {
+    size_t have = a->spare[i].size;
+    if (have / HUGE_ROOM > size || have < size / 2) continue;
+    if (best == LG_SPARE_MAPPINGS || have > a->spare[best].size) best = i;
+  }
+  return best;
+}
+
+/* A spare mapping of at least *size bytes, which is set to its size: made larger if need be, so that only the pages that
+ * are new to it have to be made. */
+static void *spare_take(struct lg_arena *a, size_t *size) {
+  unsigned i = spare_find(a, *size);
+  if (i == LG_SPARE_MAPPINGS) return NULL;
+  size_t have = a->spare[i].size;
+  void *pages = a->spare[i].pages;
+  if (have < *size) {
+    if (lg_arena_over(a, *size - have)) return NULL;
+    pages = lg_pages_resize(pages, have, *size);
+    if (pages == NULL) return NULL;
+    a->reserved += *size - have;
+  } else {
+    *size = have;
+  }
+  spare_remove(a, i);
+  return pages;
+}
+
+static void *huge_alloc(struct lg_arena *a, size_t n) {
+  size_t size = huge_pages(n);
+  if (size == 0) return NULL;
+  void *pages = spare_take(a, &size);
+  if (pages == NULL) {
+    if (lg_arena_over(a, size)) {
+      spare_return(a, 0);
+      if (lg_arena_over(a, size)) return NULL;
+      a->capped = 0;
+    }
+    pages = lg_pages_map(size);
+    if (pages == NULL && a->spare_size != 0) {
+      spare_return(a, 0);
+      pages = lg_pages_map(size);
+    }
+    if (pages == NULL) return NULL;
+    lg_pages_prepare(pages, size); /* Lua makes no such block but to fill it: a table's slots, a long string */
+    a->reserved += size;
+  }
+  a->huge_size += size;
+  return huge_block(pages, size);
+}
+
+static void huge_free(struct lg_arena *a, void *block) {
+  struct huge *pages = huge_of(block);
+  size_t size = pages->size;
+  unsigned last = LG_SPARE_MAPPINGS - 1;
+  a->huge_size -= size;
+  /* The largest that the next run may be left is kept until it is known how large this run was. */
+  size_t slack = size <= KEEP_SHARED ? KEEP_SHARED : LG_SLACK_BYTES;
+  if (a->spare_size + size > a->huge_size + slack) {
+    pages_return(a, pages, size);
+    return;
+  }
+  if (a->spare[last].pages != NULL) {
+    pages_return(a, a->spare[last].pages, a->spare[last].size);
+    spare_remove(a, last);
+  }
+  memmove(&a->spare[1], &a->spare[0], last * sizeof a->spare[0]);
+  a->spare[0].pages = pages;
+  a->spare[0].size = size;
+  a->spare_size += size;
+}
+
+/* The block at another size, or NULL when it has to be copied. */
+static void *huge_resize(struct lg_arena *a, void *block, size_t nsize) {
+  struct huge *pages = huge_of(block);
+  size_t have = pages->size, size = huge_pages(nsize);
+  if (size == 0) return NULL;
+  if (size <= have && have / HUGE_ROOM <= size) return block;
+  if (size > have && size - have >= have / 2) {
+    /* copying into pages that are there is faster than having as many made */
+    unsigned i = spare_find(a, size);
+    if (i != LG_SPARE_MAPPINGS && a->spare[i].size >= size) return NULL;
+  }
+  void *moved = lg_pages_resize(pages, have, size);
+  if (moved == NULL) return NULL;
+  a->reserved += size - have;
+  a->huge_size += size - have;
+  return huge_block(moved, size);
+}
+
+/* ------------------------------------------------------------------ any block */
+
+static void *block_alloc(struct lg_arena *a, enum kind kind, size_t n) {
+  if (kind == SMALL) return lg_small_alloc(a, lg_class_of(n));
+  return kind == HEAP ? lg_heap_alloc(a, n) : huge_alloc(a, n);
+}
+
+static void block_free(struct lg_arena *a, enum kind kind, void *p, size_t n) {
+  if (kind == SMALL)
+    lg_small_free(a, p, lg_class_of(n));
+  else if (kind == HEAP)
+    lg_heap_free(a, p);
+  else
+    huge_free(a, p);
+}
+
+/* From one small size, not 0, to another. */
+static void *small_resize(struct lg_arena *a, void *p, size_t osize, size_t nsize) {
+  size_t from = lg_class_of(osize), to = lg_class_of(nsize);
+  if (from == to) return p;
+  void *block = lg_small_alloc(a, to);
+  /* A block may be smaller than its place: rather that than a refusal, which Lua does not expect when it shrinks one. */
+  if (block == NULL) return to < from ? p : NULL;
+  memcpy(block, p, osize < nsize ? osize : nsize);
+  lg_small_free(a, p, from);
+  return block;
+}
+
+void *lg_arena_realloc(struct lg_arena *a, void *ptr, size_t osize, size_t nsize) {
+  if (ptr == NULL) osize = 0;
+  if (LG_LIKELY(osize - 1 < LG_SMALL_MAX && nsize - 1 < LG_SMALL_MAX)) return small_resize(a, ptr, osize, nsize);
+  enum kind from = kind_of(osize), to = kind_of(nsize);
+  if (to == NONE) {
+    if (from != NONE) block_free(a, from, ptr, osize);
+    return NULL;
+  }
+  if (from == to) {
+    if (to == HEAP && lg_heap_resize(a, ptr, nsize)) return ptr;
+    if (to == HUGE) {
+      void *moved = huge_resize(a, ptr, nsize);
+      if (moved != NULL) return moved;
+    }
+  }
+  void *block = block_alloc(a, to, nsize);
+  if (block == NULL) return from == HUGE && to == HUGE && nsize < osize ? ptr : NULL; /* its mapping may be too large */
+  if (from != NONE) {
+    memcpy(block, ptr, osize < nsize ? osize : nsize);
+    block_free(a, from, ptr, osize);
+  }
+  return block;
+}
+
+/* ------------------------------------------------------------------ the whole arena */
+
+static atomic_size_t shared_in_use;
+
+static size_t idle_bytes(const struct lg_arena *a) {
+  return a->slabs_warm * LG_SLAB_SIZE + a->heap.idle + a->spare_size;
+}
+
+/* Take up to `want` bytes of the shared allowance. */
+static size_t shared_take(size_t want) {
+  size_t used = atomic_load_explicit(&shared_in_use, memory_order_relaxed), got;
+  do {
+    got = KEEP_SHARED - used < want ? KEEP_SHARED - used : want;
+  } while (got != 0 && !atomic_compare_exchange_weak_explicit(&shared_in_use, &used, used + got, memory_order_relaxed,
+                                                              memory_order_relaxed));
+  return got;
+}
+
+static void shared_return(size_t size) {
+  if (size != 0) atomic_fetch_sub_explicit(&shared_in_use, size, memory_order_relaxed);
+}
+
+void lg_arena_init(struct lg_arena *a) {
+  memset(a, 0, sizeof *a);
+  a->mixed_quota = SIZE_MAX;
+  a->reserved_max = SIZE_MAX;
+  a->keep = KEEP_OWN;
+}
+
+static size_t rest(size_t of, size_t used) { return used < of ? of - used : 0; }
+
+/* Give what the arena has of the shared allowance beyond `most` back to it. */
+static void shared_keep_at_most(struct lg_arena *a, size_t most) {
+  if (a->shared_keep <= most) return;
+  size_t more = a->shared_keep - most;
+  a->keep -= more;
+  a->shared_keep = most;
+  shared_return(more);
+}
+
+void lg_arena_trim(struct lg_arena *a, size_t peak) {
+  size_t idle = idle_bytes(a);
+  size_t most = peak < KEEP_MOST || peak > LARGE ? KEEP_MOST : KEEP_SHARED;
+  shared_keep_at_most(a, most);
+  /* Free places among blocks in use cannot go back and are no reason to look for more each time. */
+  if (a->stuck > a->reserved - idle) a->stuck = a->reserved - idle;
+  if (idle <= a->keep + a->stuck) return;
+  size_t got = shared_take(idle - a->keep < most - a->shared_keep ? idle - a->keep : most - a->shared_keep);
+  a->shared_keep += got;
+  a->keep += got;
+  if (idle > a->keep) {
+    /* Each in turn gives back what the others leave it: slabs, which every run uses, are the last to go. */
+    spare_return(a, rest(a->keep, a->slabs_warm * LG_SLAB_SIZE + a->heap.idle));
+    lg_heap_trim(a, rest(a->keep, a->slabs_warm * LG_SLAB_SIZE + a->spare_size));
+    lg_slab_trim(a, rest(a->keep, a->heap.idle + a->spare_size));
+  }
+  idle = idle_bytes(a);
+  a->stuck = idle > a->keep ? idle - a->keep : 0;
+}
+
+void lg_arena_close(struct lg_arena *a) {
+  spare_return(a, 0);
+  lg_heap_close(a); /* first: part of the heap may lie in a segment */
+  lg_segments_close(a);
+  shared_return(a->shared_keep);
+  lg_arena_init(a);
+}

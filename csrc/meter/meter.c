@@ -1,0 +1,107 @@
+#include "meter.h"
+
+#include <string.h>
+
+#include "arena_slab.h"
+
+void lg_meter_init(struct lg_meter *m) {
+  memset(m, 0, sizeof *m);
+  m->limit = LG_NO_LIMIT;
+  lg_arena_init(&m->arena);
+}
+
+void lg_meter_close(struct lg_meter *m) { lg_arena_close(&m->arena); }
+
+void lg_meter_begin(struct lg_meter *m) {
+  m->peak = m->current;
+  m->allocated_bytes = 0;
+  m->allocation_count = 0;
+  m->refused = 0;
+  m->wanted = 0;
+  m->refused_last = 0;
+  m->system_refused = 0;
+}
+
+size_t lg_meter_reserved(const struct lg_meter *m) { return m->chained != NULL ? m->current : m->arena.reserved; }
+
+/* The arena had nothing for a request that the limit allows: because of its own bound, which counts as the limit, or of the
+ * system. */
+static void *no_memory(struct lg_meter *m, size_t growth) {
+  if (!m->arena.capped) {
+    m->system_refused = 1;
+    return NULL;
+  }
+  m->arena.capped = 0;
+  m->refused++;
+  m->refused_last = 1;
+  m->wanted = growth > SIZE_MAX - m->arena.reserved ? SIZE_MAX : m->arena.reserved + growth;
+  return NULL;
+}
+
+/* Everything but making and freeing small blocks. */
+static void *resize(struct lg_meter *m, void *ptr, size_t osize, size_t nsize) {
+  if (nsize > osize && (nsize - osize > m->limit || m->current > m->limit - (nsize - osize))) {
+    m->refused++;
+    m->refused_last = 1;
+    m->wanted = nsize - osize > SIZE_MAX - m->current ? SIZE_MAX : m->current + (nsize - osize);
+    return NULL;
+  }
+  size_t bound = m->arena.reserved_max;
+  if (nsize < osize) m->arena.reserved_max = SIZE_MAX; /* Lua takes it that a block can always be made smaller */
+  void *block = m->chained != NULL ? m->chained(m->chained_ud, ptr, osize, nsize)
+                                   : lg_arena_realloc(&m->arena, ptr, osize, nsize);
+  m->arena.reserved_max = bound;
+  if (block == NULL && nsize != 0) {
+    return no_memory(m, nsize);
+  }
+  m->current += nsize - osize; /* wraps correctly when shrinking */
+  if (nsize > osize) {
+    m->refused_last = 0;
+    m->allocated_bytes += nsize - osize;
+    m->allocation_count++;
+    if (m->current > m->peak) m->peak = m->current;
+  }
+  return block;
+}
+
+/* The rare end of the common path, as a call in tail position: the common path then needs no stack frame. */
+static LG_COLD void *small_refill(struct lg_meter *m, size_t cls, size_t nsize) {
+  void *block = lg_slab_refill(&m->arena, cls);
+  if (block == NULL) {
+    return no_memory(m, nsize);
+  }
+  m->current += nsize;
+  m->refused_last = 0;
+  m->allocated_bytes += nsize;
+  m->allocation_count++;
+  if (m->current > m->peak) m->peak = m->current;
+  return block;
+}
+
+/* Nine calls in ten make or free a small block: these two are done here, without a call. */
+void *lg_meter_alloc(void *ud, void *ptr, size_t osize, size_t nsize) {
+  struct lg_meter *m = ud;
+  if (ptr == NULL) {
+    size_t after = m->current + nsize;
+    if (LG_LIKELY(nsize - 1 < LG_SMALL_MAX && after <= m->limit && m->chained == NULL)) {
+      size_t cls = lg_class_of(nsize);
+      void *block = lg_small_pop(&m->arena, cls);
+      if (LG_UNLIKELY(block == NULL)) return small_refill(m, cls, nsize);
+      m->current = after;
+      m->refused_last = 0;
+      m->allocated_bytes += nsize;
+      m->allocation_count++;
+      if (after > m->peak) m->peak = after;
+      return block;
+    }
+    return nsize == 0 ? NULL : resize(m, NULL, 0, nsize); /* Lua passes a new block's kind as its old size */
+  }
+  if (LG_LIKELY(nsize == 0 && osize - 1 < LG_SMALL_MAX && m->chained == NULL)) {
+    size_t cls = lg_class_of(osize);
+    m->current -= osize;
+    struct lg_slab *s = lg_small_push(ptr, cls);
+    if (LG_UNLIKELY(s->left == 0)) return lg_slab_event(&m->arena, s, cls);
+    return NULL;
+  }
+  return resize(m, ptr, osize, nsize);
+}

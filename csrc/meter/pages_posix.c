@@ -1,0 +1,75 @@
+/* Linux, macOS and the other POSIX systems with anonymous mmap. */
+#if defined(__linux__) && !defined(_GNU_SOURCE)
+#define _GNU_SOURCE /* mremap */
+#endif
+#if defined(__APPLE__) && !defined(_DARWIN_C_SOURCE)
+#define _DARWIN_C_SOURCE /* MAP_ANON, MADV_FREE */
+#endif
+
+#include "pages.h"
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#ifndef MAP_ANONYMOUS
+#define MAP_ANONYMOUS MAP_ANON
+#endif
+
+#if defined(__linux__) && !defined(MADV_POPULATE_WRITE)
+#define MADV_POPULATE_WRITE 23 /* Linux 5.14; the C library's headers may be older than the kernel */
+#endif
+
+#ifdef LG_TEST_FAULTS
+int (*lg_pages_fault)(void) = NULL;
+#endif
+
+void *lg_pages_map(size_t size) {
+  if (LG_PAGES_REFUSED()) return NULL;
+  void *pages = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  return pages == MAP_FAILED ? NULL : pages;
+}
+
+/* munmap() in the middle of a merged mapping can fail with ENOMEM at vm.max_map_count; the pages at least go back. */
+void lg_pages_unmap(void *pages, size_t size) {
+  if (munmap(pages, size) != 0) lg_pages_discard(pages, size);
+}
+
+#if defined(__linux__)
+
+void *lg_pages_resize(void *pages, size_t old_size, size_t new_size) {
+  if (LG_PAGES_REFUSED()) return NULL;
+  void *moved = mremap(pages, old_size, new_size, MREMAP_MAYMOVE);
+  return moved == MAP_FAILED ? NULL : moved;
+}
+
+/* MADV_DONTNEED on Linux frees at once, so that the resident size falls; MADV_FREE would wait for pressure. */
+void lg_pages_discard(void *pages, size_t size) { (void)madvise(pages, size, MADV_DONTNEED); }
+
+/* EINVAL before Linux 5.14; any other failure will come again, as it always did, when the page is written. */
+void lg_pages_prepare(void *pages, size_t size) { (void)madvise(pages, size, MADV_POPULATE_WRITE); }
+
+#else
+
+void lg_pages_prepare(void *pages, size_t size) {
+  (void)pages;
+  (void)size;
+}
+
+void *lg_pages_resize(void *pages, size_t old_size, size_t new_size) {
+  (void)pages;
+  (void)old_size;
+  (void)new_size;
+  return NULL;
+}
+
+#if defined(MADV_FREE_REUSABLE)
+/* macOS: MADV_FREE_REUSABLE leaves the footprint at once, MADV_DONTNEED does nothing there. Without a later
+ * MADV_FREE_REUSE pages are still usable, only the footprint is counted low. */
+void lg_pages_discard(void *pages, size_t size) { (void)madvise(pages, size, MADV_FREE_REUSABLE); }
+#elif defined(MADV_FREE)
+void lg_pages_discard(void *pages, size_t size) { (void)madvise(pages, size, MADV_FREE); }
+#else
+void lg_pages_discard(void *pages, size_t size) { (void)madvise(pages, size, MADV_DONTNEED); }
+#endif
+
+#endif
