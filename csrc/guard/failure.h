@@ -1,0 +1,137 @@
+/* What is kept of a run that failed: message, line, traceback, and who was to blame. Once per Lua version.
+ *
+ * Contract: on the run's thread, inside its protected call. All text goes to the state's buffers, which are the C
+ * library's memory: without memory less is kept, and nothing raises for it. */
+#ifndef LG_FAILURE_H
+#define LG_FAILURE_H
+
+#include "lib_base.h"
+
+enum { LG_MESSAGE_MAX = 1 << 16 };
+
+static void lg_keep_text(struct lg_buf *b, const char *s, size_t n) {
+  b->len = 0;
+  (void)lg_buf_append(b, s, lg_utf8_cut(s, n, LG_MESSAGE_MAX));
+}
+
+/* The first level with a line, from the function that raised; the host's own Lua text (template.h) is not the script's. */
+static int lg_current_line(lua_State *L, int level) {
+  lua_Debug ar;
+  for (; lua_getstack(L, level, &ar); level++) {
+    if (lua_getinfo(L, "Sl", &ar) && ar.currentline > 0 && strcmp(ar.source, "=prelude") != 0) return ar.currentline;
+  }
+  return 0;
+}
+
+/* One level of the call stack, as luaL_traceback words it where it names things. */
+static void lg_trace_level(struct lg_buf *b, const lua_Debug *ar) {
+  char line[LUA_IDSIZE + 160];
+  int n = ar->currentline > 0 ? snprintf(line, sizeof line, "\n\t%s:%d: in ", ar->short_src, ar->currentline)
+                              : snprintf(line, sizeof line, "\n\t%s: in ", ar->short_src);
+  (void)lg_buf_append(b, line, (size_t)n);
+  if (ar->namewhat != NULL && *ar->namewhat != '\0')
+    n = snprintf(line, sizeof line, "%s '%.80s'", LG_LUA >= 503 ? ar->namewhat : "function", ar->name);
+  else if (*ar->what == 'm')
+    n = snprintf(line, sizeof line, "main chunk");
+  else
+    n = snprintf(line, sizeof line, *ar->what == 'C' || *ar->what == 't' ? "?" : "function <%s:%d>", ar->short_src,
+                 ar->linedefined);
+  (void)lg_buf_append(b, line, (size_t)n);
+#if LG_LUA >= 502
+  if (ar->istailcall) (void)lg_buf_append(b, "\n\t(...tail calls...)", 20);
+#endif
+}
+
+/* The innermost levels. luaL_traceback shows the outermost too: finding them takes a second where a recursion ran wild,
+ * allocates, and in LuaJIT it shows the addresses of C functions. */
+static void lg_keep_traceback(lua_State *L, struct lg_state *st) {
+  enum { LG_TRACEBACK_LEVELS = 40 };
+  lua_Debug ar;
+  st->traceback.len = 0;
+  (void)lg_buf_append(&st->traceback, "stack traceback:", 16);
+  int level = 1;
+  for (; level <= LG_TRACEBACK_LEVELS && lua_getstack(L, level, &ar); level++) {
+    if (lg_is_interrupted(st)) return; /* naming a function reads all its code up to the call */
+    if (lua_getinfo(L, LG_LUA >= 502 ? "Slnt" : "Sln", &ar)) lg_trace_level(&st->traceback, &ar);
+  }
+  if (lua_getstack(L, level, &ar)) (void)lg_buf_append(&st->traceback, "\n\t...", 5);
+}
+
+/* Keep the text of the error value at idx. A table's __tostring is the script's code: it runs under the limits. */
+static void lg_keep_message(lua_State *L, struct lg_state *st, int idx) {
+  size_t n = 0;
+  int type = lua_type(L, idx);
+  const char *s = NULL;
+  if (type == LUA_TSTRING || type == LUA_TNUMBER) {
+    s = lua_tolstring(L, idx, &n);
+  } else if (luaL_getmetafield(L, idx, "__tostring")) {
+    lua_pushvalue(L, idx);
+    if (lua_pcall(L, 1, 1, 0) == LUA_OK && lua_type(L, -1) == LUA_TSTRING) s = lua_tolstring(L, -1, &n);
+  }
+  if (s != NULL) {
+    lg_keep_text(&st->message, s, n);
+    return;
+  }
+  char text[64];
+  int len = snprintf(text, sizeof text, "(error object is a %s value)", lua_typename(L, type));
+  lg_keep_text(&st->message, text, (size_t)len);
+}
+
+/* Note what the error at index 1 was raised by. */
+static void lg_keep_cause(lua_State *L, struct lg_state *st) {
+  if (st->error_kind == LG_ERROR_NONE) return;
+  (void)lua_rawgeti(L, LUA_REGISTRYINDEX, st->error_ref);
+  if (!lua_rawequal(L, 1, -1)) st->error_kind = LG_ERROR_NONE;
+  lua_pop(L, 1);
+}
+
+/* What Lua raises when an allocation is refused. Its own throws call no message handler, lg_auxwrap's does, and so does a
+ * script that raises again what it caught. */
+static int lg_is_memory_error(lua_State *L, int idx) {
+  static const char text[] = "not enough memory";
+  size_t n = 0;
+  const char *s = lua_type(L, idx) == LUA_TSTRING ? lua_tolstring(L, idx, &n) : NULL;
+  return s != NULL && n == sizeof text - 1 && memcmp(s, text, n) == 0;
+}
+
+/* Who refused the memory that Lua ran out of. */
+static int lg_memory_outcome(const struct lg_state *st) {
+  return st->meter.refused > 0 && !st->meter.system_refused ? LG_RUN_MEMORY : LG_RUN_NO_MEMORY;
+}
+
+/* Message handler of the whole run: takes down what is known while the stack still stands. */
+static int lg_on_error(lua_State *L) {
+  struct lg_state *st = lg_state_of(L);
+  if (lg_is_interrupted(st)) return 1;
+  int refused = st->meter.refused > 0 && lg_is_memory_error(L, 1);
+  if (refused) {
+    st->rp->outcome = lg_memory_outcome(st);
+    st->rp->line = lg_current_line(L, 1);
+    return 1;
+  }
+  st->rp->outcome = LG_RUN_ERROR;
+  st->rp->line = lg_current_line(L, 1);
+  lg_keep_cause(L, st);
+  lg_keep_message(L, st, 1);
+  if (lg_is_interrupted(st)) return 1;
+  lg_keep_traceback(L, st);
+  lua_settop(L, 1);
+  return 1;
+}
+
+/* The line in "name:LINE: message", where Lua has shortened a long name to "..." and its end. */
+static int lg_syntax_line(const char *name, const char *message) {
+#if LG_LUA == 501 && !LG_JIT
+  enum { LONGEST = 72, SHORTENED = 75 }; /* luaX_lexerror shows up to MAXSRC (80) bytes, less the longest decoration */
+#else
+  enum { LONGEST = LUA_IDSIZE - 1, SHORTENED = LUA_IDSIZE - 1 };
+#endif
+  size_t n = strlen(name + 1); /* past '@' */
+  if (n > LONGEST) n = SHORTENED;
+  if (strlen(message) <= n || message[n] != ':') return 0;
+  int line = 0;
+  for (const char *p = message + n + 1; *p >= '0' && *p <= '9' && line < 100000000; p++) line = line * 10 + (*p - '0');
+  return line;
+}
+
+#endif

@@ -1,0 +1,55 @@
+/* The hooks that end a run from the inside or count its instructions. Once per Lua version.
+ *
+ * Contract: the hooks themselves run on the run's thread and may raise; lg_ops_arm() is async-signal-safe and only sets
+ * one. None is installed while a run without max_instructions and by_hook is within its time. */
+#ifndef LG_HOOKS_H
+#define LG_HOOKS_H
+
+#include "poll.h"
+
+static void lg_budget_hook(lua_State *L, lua_Debug *ar) {
+  (void)ar;
+  struct lg_state *st = lg_state_of(L);
+  lg_spend(st, L);
+  lg_poll(st, L);
+}
+
+/* Count this coroutine's instructions. Any count hook costs 1.4 to 2.5 times the run's time on 5.4 and 5.5. */
+static void lg_budget_arm(lua_State *L, struct lg_state *st) {
+  (void)lua_sethook(L, lg_budget_hook, LUA_MASKCOUNT,
+                    st->instructions_left < LG_BUDGET_STEP ? (int)st->instructions_left + 1 : LG_BUDGET_STEP);
+}
+
+static void lg_flag_hook(lua_State *L, lua_Debug *ar) {
+  (void)ar;
+  lg_poll(lg_state_of(L), L);
+}
+
+/* Hook a coroutine as the run in progress, if any, wants it while it is within its time. One that it creates inherits
+ * that. */
+static void lg_hook_steadily(lua_State *L, struct lg_state *st) {
+  enum { LG_LOOK_EVERY = 1000 }; /* instructions: some microseconds */
+  if (st->rq != NULL && st->rq->max_instructions > 0)
+    lg_budget_arm(L, st);
+  else if (st->rq != NULL && st->rq->by_hook)
+    (void)lua_sethook(L, lg_flag_hook, LUA_MASKCOUNT, LG_LOOK_EVERY);
+  else
+    (void)lua_sethook(L, NULL, 0, 0);
+}
+
+/* When a run is to end: raises on the next instruction of the coroutine it is armed on, and on each after that, so that
+ * no pcall outlives it. */
+static void lg_hook(lua_State *L, lua_Debug *ar) {
+  (void)ar;
+  struct lg_state *st = lg_state_of(L);
+  lg_poll(st, L);
+  /* Only a tick: go on at full speed. A tick armed on a coroutine that died meanwhile may outlive its run. */
+  lg_hook_steadily(L, st);
+}
+
+static void lg_ops_arm(struct lg_state *st) {
+  lua_State *L = st->running;
+  if (L != NULL) (void)lua_sethook(L, lg_hook, LUA_MASKCOUNT, 1);
+}
+
+#endif

@@ -1,0 +1,176 @@
+/* Coroutine functions that keep track of which coroutine runs, so that an interrupt finds it. Once per Lua version.
+ *
+ * In PUC Lua a hook belongs to one coroutine: an interrupt is armed on st->running, which resume, wrap and close keep up
+ * to date, and once a run is being ended they raise in the resumer too instead of returning. They also bound the C stack:
+ * 5.1 and LuaJIT let coroutines nest until it overflows. Messages are those of each version's lcorolib.c. */
+#ifndef LG_LIB_COROUTINE_H
+#define LG_LIB_COROUTINE_H
+
+#include "cstack.h"
+#include "poll.h"
+
+static void lg_budget_arm(lua_State *L, struct lg_state *st);
+
+static lua_State *lg_checkco(lua_State *L) {
+  lua_State *co = lua_tothread(L, 1);
+#if LG_LUA <= 502
+  luaL_argcheck(L, co != NULL, 1, "coroutine expected");
+#else
+  if (co == NULL) luaL_error(L, "bad argument #1 (coroutine expected, got %s)", luaL_typename(L, 1));
+#endif
+  return co;
+}
+
+/* Why `co` cannot be resumed, or NULL. 5.2 and later let lua_resume say it, except for a dead one. */
+static const char *lg_not_resumable(lua_State *L, lua_State *co) {
+#if LG_LUA == 501
+  lua_Debug ar;
+  if (co == L) return "cannot resume running coroutine";
+  if (lua_status(co) == LUA_YIELD) return NULL;
+  if (lua_status(co) != LUA_OK) return "cannot resume dead coroutine";
+  if (lua_getstack(co, 0, &ar) > 0) return "cannot resume normal coroutine";
+  return lua_gettop(co) == 0 ? "cannot resume dead coroutine" : NULL;
+#else
+  (void)L;
+  return lua_status(co) == LUA_OK && lua_gettop(co) == 0 ? "cannot resume dead coroutine" : NULL;
+#endif
+}
+
+/* Resume `co` with narg values from L's top. Returns how many results it pushed on L, or -1 with an error value pushed;
+ * *status is lua_resume's (or LUA_ERRRUN when it was not tried). */
+static int lg_auxresume(lua_State *L, lua_State *co, int narg, int *status) {
+  struct lg_state *st = lg_state_of(L);
+  const char *why = lua_checkstack(co, narg) ? lg_not_resumable(L, co) : "too many arguments to resume";
+  *status = LUA_ERRRUN;
+  if (why != NULL) {
+    lua_pushstring(L, why);
+    return -1;
+  }
+  lg_c_stack(L);
+  if (st->rq->max_instructions > 0) {
+    lg_spend(st, L);
+    lg_budget_arm(co, st);
+  }
+  lua_xmove(L, co, narg);
+  lua_State *before = st->running;
+  int nres = 0;
+  st->running = co;
+  /* An interrupt that came before the line above was armed on `before`: see the flag. Later ones arm `co`. */
+  if (lg_is_interrupted(st)) {
+    st->running = before;
+    return lg_raise_interrupt(L);
+  }
+  *status = lg_resume(co, L, narg, &nres);
+  st->running = before;
+  if (lg_is_interrupted(st)) return lg_raise_interrupt(L);
+  if (*status == LUA_OK || *status == LUA_YIELD) {
+    if (!lua_checkstack(L, nres + 1)) {
+      lua_pop(co, nres);
+      *status = LUA_ERRRUN;
+      lua_pushliteral(L, "too many results to resume");
+      return -1;
+    }
+    lua_xmove(co, L, nres);
+    return nres;
+  }
+  lua_xmove(co, L, 1);
+  return -1;
+}
+
+static int lg_co_resume(lua_State *L) {
+  lua_State *co = lg_checkco(L);
+  int status = 0;
+  int n = lg_auxresume(L, co, lua_gettop(L) - 1, &status);
+  lua_pushboolean(L, n >= 0);
+  lua_insert(L, n >= 0 ? -(n + 1) : -2);
+  return n >= 0 ? n + 1 : 2;
+}
+
+#if LG_LUA >= 504
+/* lua_closethread runs to-be-closed variables on `co`: they must be interruptible too. */
+static int lg_close_tracked(lua_State *L, lua_State *co) {
+  struct lg_state *st = lg_state_of(L);
+  lua_State *before = st->running;
+  st->running = co;
+  if (lg_is_interrupted(st)) {
+    st->running = before;
+    lg_raise_interrupt(L);
+  }
+  int status = lua_closethread(co, L);
+  st->running = before;
+  if (lg_is_interrupted(st)) lg_raise_interrupt(L);
+  return status;
+}
+#endif
+
+/* Put the position in front of the message on top. It stays the error that a host function or the sandbox raised. */
+static void lg_add_position(lua_State *L) {
+  struct lg_state *st = lg_state_of(L);
+  int kept = 0;
+  if (st->error_kind != LG_ERROR_NONE) {
+    (void)lua_rawgeti(L, LUA_REGISTRYINDEX, st->error_ref);
+    kept = lua_rawequal(L, -1, -2);
+    lua_pop(L, 1);
+  }
+  luaL_where(L, 1);
+  lua_insert(L, -2);
+  lua_concat(L, 2);
+  if (kept) {
+    lua_pushvalue(L, -1);
+    lua_rawseti(L, LUA_REGISTRYINDEX, st->error_ref);
+  }
+}
+
+static int lg_auxwrap(lua_State *L) {
+  lua_State *co = lua_tothread(L, lua_upvalueindex(1));
+  int status = 0;
+  int n = lg_auxresume(L, co, lua_gettop(L), &status);
+  if (n >= 0) return n;
+#if LG_LUA >= 504
+  int dead = lua_status(co);
+  if (dead != LUA_OK && dead != LUA_YIELD) { /* an error inside the coroutine: close its variables */
+    status = lg_close_tracked(L, co);
+    lua_xmove(co, L, 1);
+  }
+#endif
+  if (status != LUA_ERRMEM && lua_type(L, -1) == LUA_TSTRING) lg_add_position(L);
+  return lua_error(L);
+}
+
+/* coroutine.wrap: upvalue 1 is the stock coroutine.create. */
+static int lg_co_wrap(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_pushvalue(L, 1);
+  lua_call(L, 1, 1);
+  lua_pushcclosure(L, lg_auxwrap, 1);
+  return 1;
+}
+
+#if LG_LUA >= 504
+/* coroutine.close: upvalue 1 is the stock coroutine.status, whose words decide. */
+static int lg_co_close(lua_State *L) {
+  lua_State *co = LG_LUA >= 505 && lua_isnone(L, 1) ? L : lg_checkco(L);
+  if (co == L) {
+#if LG_LUA >= 505
+    if (L == lg_state_of(L)->L) return luaL_error(L, "cannot close main thread");
+    (void)lua_closethread(co, L); /* closing itself: does not return */
+#endif
+    return luaL_error(L, "cannot close a running coroutine");
+  }
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_pushvalue(L, 1);
+  lua_call(L, 1, 1);
+  const char *state = lua_tostring(L, -1);
+  if (state[0] != 's' && state[0] != 'd') return luaL_error(L, "cannot close a %s coroutine", state);
+  if (lg_close_tracked(L, co) == LUA_OK) {
+    lua_pushboolean(L, 1);
+    return 1;
+  }
+  lua_pushboolean(L, 0);
+  lua_xmove(co, L, 1);
+  return 2;
+}
+#endif
+
+#endif

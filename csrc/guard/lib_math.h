@@ -1,0 +1,252 @@
+/* The math library of the sandbox: stock functions, but for those that a script could use to outlast its deadline or to
+ * reach into another run. Compiled once per Lua version.
+ *
+ * Contract: C functions that hostile scripts call, each on the run's thread inside the guarded call.
+ * - random and randomseed belong to the run: the state is struct lg_state's, never the C library's rand(), which every
+ *   thread and every engine of the process shares. The generator is xoshiro256** in every version (Lua 5.4's own:
+ *   there the same seeds give the same numbers as stock Lua); arguments, ranges and errors are the version's own.
+ * - lg_random_begin() starts a run. Up to 5.3 and in LuaJIT each run begins with the same numbers, as a fresh stock
+ *   interpreter does; from 5.4 on with other ones. The seeds that 5.4's randomseed() returns hold the time, no address.
+ *   Nothing here is fit for secrets.
+ * - min and max look at the deadline per argument: comparing huge strings, or reading huge numerals, takes long. */
+#ifndef LG_LIB_MATH_H
+#define LG_LIB_MATH_H
+
+#include <stdatomic.h>
+#include <time.h>
+
+#include "lib_args.h"
+
+static uint64_t lg_rotate_left(uint64_t v, int by) { return v << by | v >> (64 - by); }
+
+static uint64_t lg_random_next(uint64_t *s) {
+  uint64_t result = lg_rotate_left(s[1] * 5, 7) * 9;
+  uint64_t shifted = s[1] << 17;
+  s[2] ^= s[0];
+  s[3] ^= s[1];
+  s[1] ^= s[2];
+  s[0] ^= s[3];
+  s[2] ^= shifted;
+  s[3] = lg_rotate_left(s[3], 45);
+  return result;
+}
+
+/* The state for two seeds, as Lua 5.4 makes it. */
+static void lg_random_seed(uint64_t *s, uint64_t seed1, uint64_t seed2) {
+  s[0] = seed1;
+  s[1] = 0xff; /* never all zeros */
+  s[2] = seed2;
+  s[3] = 0;
+  for (int i = 0; i < 16; i++) (void)lg_random_next(s);
+}
+
+#if LG_LUA >= 504
+/* A number that differs from call to call and from process to process: the clock, spread over 64 bits by splitmix64's
+ * finishing steps. */
+static uint64_t lg_random_fresh(void) {
+  static atomic_uint calls;
+  struct timespec now = {0, 0};
+  (void)timespec_get(&now, TIME_UTC);
+  uint64_t v = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec + (uint64_t)clock();
+  v += ((uint64_t)atomic_fetch_add_explicit(&calls, 1, memory_order_relaxed) + 1) * 0x9E3779B97F4A7C15u;
+  v = (v ^ v >> 30) * 0xBF58476D1CE4E5B9u;
+  v = (v ^ v >> 27) * 0x94D049BB133111EBu;
+  return v ^ v >> 31;
+}
+#endif
+
+/* Make the generator fresh: call at the start of every run. Any thread; cannot fail. */
+static void lg_random_begin(struct lg_state *st) {
+#if LG_LUA >= 504
+  lg_random_seed(st->random, lg_random_fresh(), lg_random_fresh());
+#else
+  lg_random_seed(st->random, 0, 0);
+#endif
+}
+
+/* A double in [0, 1) from the upper 53 bits. */
+static lua_Number lg_random_float(uint64_t v) { return (lua_Number)(v >> 11) * 0x1p-53; }
+
+#if LG_LUA >= 503
+/* An integer in [0, n], each equally likely; v is the first try. */
+static uint64_t lg_random_below(uint64_t *s, uint64_t v, uint64_t n) {
+  uint64_t mask = n;
+  for (int by = 1; by < 64; by *= 2) mask |= mask >> by;
+  while ((v &= mask) > n) v = lg_random_next(s);
+  return v;
+}
+
+static int lg_math_random(lua_State *L) {
+  struct lg_state *st = lg_state_of(L);
+  uint64_t v = lg_random_next(st->random);
+  lua_Integer low = 1;
+  lua_Integer up = 0;
+  switch (lua_gettop(L)) {
+    case 0: lua_pushnumber(L, lg_random_float(v)); return 1;
+    case 1: up = luaL_checkinteger(L, 1);
+#if LG_LUA >= 504
+      if (up == 0) {
+        lua_pushinteger(L, (lua_Integer)v);
+        return 1;
+      }
+#endif
+      break;
+    case 2:
+      low = luaL_checkinteger(L, 1);
+      up = luaL_checkinteger(L, 2);
+      break;
+    default: return luaL_error(L, "wrong number of arguments");
+  }
+  luaL_argcheck(L, low <= up, 1, "interval is empty");
+  luaL_argcheck(L, LG_LUA > 503 || low >= 0 || up <= INT64_MAX + low, 1, "interval too large");
+  uint64_t span = (uint64_t)up - (uint64_t)low;
+  lua_pushinteger(L, (lua_Integer)(lg_random_below(st->random, v, span) + (uint64_t)low));
+  return 1;
+}
+#elif LG_JIT
+static int lg_math_random(lua_State *L) {
+  lua_Number r = lg_random_float(lg_random_next(lg_state_of(L)->random));
+  int n = lua_gettop(L);
+  if (n == 1) {
+    r = floor(r * luaL_checknumber(L, 1)) + 1;
+  } else if (n > 1) {
+    lua_Number low = luaL_checknumber(L, 1);
+    r = floor(r * (luaL_checknumber(L, 2) - low + 1)) + low;
+  }
+  lua_pushnumber(L, r);
+  return 1;
+}
+#else
+static int lg_math_random(lua_State *L) {
+  lua_Number r = lg_random_float(lg_random_next(lg_state_of(L)->random));
+  lua_Number low = 1;
+  lua_Number up = 0;
+  int n = lua_gettop(L);
+  if (n == 0) {
+    lua_pushnumber(L, r);
+    return 1;
+  }
+  if (n > 2) return luaL_error(L, "wrong number of arguments");
+#if LG_LUA == 501
+  if (n == 2) low = lg_checkint(L, 1);
+  up = lg_checkint(L, n);
+#else
+  if (n == 2) low = luaL_checknumber(L, 1);
+  up = luaL_checknumber(L, n);
+#endif
+  luaL_argcheck(L, low <= up, n, "interval is empty");
+  lua_pushnumber(L, n == 1 ? floor(r * up) + 1 : floor(r * (up - low + 1)) + low);
+  return 1;
+}
+#endif
+
+static int lg_math_randomseed(lua_State *L) {
+  struct lg_state *st = lg_state_of(L);
+#if LG_LUA >= 504
+  uint64_t seed1 = lua_isnone(L, 1) ? lg_random_fresh() : (uint64_t)luaL_checkinteger(L, 1);
+  uint64_t seed2 = lua_isnone(L, 1) ? lg_random_fresh() : (uint64_t)luaL_optinteger(L, 2, 0);
+  lg_random_seed(st->random, seed1, seed2);
+  lua_pushinteger(L, (lua_Integer)seed1);
+  lua_pushinteger(L, (lua_Integer)seed2);
+  return 2;
+#else
+  uint64_t seed = 0;
+  if (LG_JIT == 21 && lua_gettop(L) == 0) {
+    seed = lg_random_next(st->random);
+  } else {
+    lua_Number n = luaL_checknumber(L, 1);
+    memcpy(&seed, &n, sizeof seed);
+  }
+  lg_random_seed(st->random, seed, 0);
+  return 0;
+#endif
+}
+
+/* The smallest (sign 1) or largest (sign -1) argument. */
+static int lg_math_extreme(lua_State *L, int sign) {
+  struct lg_state *st = lg_state_of(L);
+  int n = lua_gettop(L);
+#if LG_LUA >= 503
+  luaL_argcheck(L, n >= 1, 1, "value expected");
+  int best = 1;
+  for (int i = 2; i <= n; i++) {
+    lg_poll(st, L);
+    if (sign > 0 ? lua_compare(L, i, best, LUA_OPLT) : lua_compare(L, best, i, LUA_OPLT)) best = i;
+  }
+  lua_pushvalue(L, best);
+#else
+  lua_Number best = luaL_checknumber(L, 1);
+  for (int i = 2; i <= n; i++) {
+    lg_poll(st, L);
+    lua_Number v = luaL_checknumber(L, i);
+    if (LG_JIT ? !(sign > 0 ? best < v : best > v) : (sign > 0 ? v < best : v > best)) best = v;
+  }
+  lua_pushnumber(L, best);
+#endif
+  return 1;
+}
+
+static int lg_math_min(lua_State *L) { return lg_math_extreme(L, 1); }
+static int lg_math_max(lua_State *L) { return lg_math_extreme(L, -1); }
+
+#if LG_JIT
+/* LuaJIT 2.1 writes these two in Lua (see lib_table51.h why that will not do). */
+static int lg_math_deg(lua_State *L) {
+  lua_pushnumber(L, luaL_checknumber(L, 1) * 57.29577951308232);
+  return 1;
+}
+
+static int lg_math_rad(lua_State *L) {
+  lua_pushnumber(L, luaL_checknumber(L, 1) * 0.017453292519943295);
+  return 1;
+}
+#else
+#define lg_math_deg NULL
+#define lg_math_rad NULL
+#endif
+
+/* Push the math library and make the generator fresh. */
+static void lg_open_math(lua_State *L) {
+  static const struct lg_reg list[] = {
+      {"abs", NULL},
+      {"acos", NULL},
+      {"asin", NULL},
+      {"atan", NULL},
+      {"atan2", NULL},
+      {"ceil", NULL},
+      {"cos", NULL},
+      {"cosh", NULL},
+      {"deg", lg_math_deg},
+      {"exp", NULL},
+      {"floor", NULL},
+      {"fmod", NULL},
+      {"frexp", NULL},
+      {"huge", NULL},
+      {"ldexp", NULL},
+      {"log", NULL},
+      {"log10", NULL},
+      {"max", lg_math_max},
+      {"min", lg_math_min},
+      {"maxinteger", NULL},
+      {"mininteger", NULL},
+      {"mod", NULL},
+      {"modf", NULL},
+      {"pi", NULL},
+      {"pow", NULL},
+      {"rad", lg_math_rad},
+      {"random", lg_math_random},
+      {"randomseed", lg_math_randomseed},
+      {"sin", NULL},
+      {"sinh", NULL},
+      {"sqrt", NULL},
+      {"tan", NULL},
+      {"tanh", NULL},
+      {"tointeger", NULL},
+      {"type", NULL},
+      {"ult", NULL},
+  };
+  lg_lib_new(L, luaopen_math, "math", list, sizeof list / sizeof list[0]);
+  lg_random_begin(lg_state_of(L));
+}
+
+#endif

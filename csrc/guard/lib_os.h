@@ -1,0 +1,252 @@
+/* The os library of the sandbox: time, and the environment the host chose. Compiled once per Lua version; include after
+ * strbuf.h.
+ *
+ * Contract: C functions that hostile scripts call, each on the run's thread inside the guarded call. clock and
+ * difftime are the stock functions (each does a bounded piece of work); date and time are written anew, because their
+ * work grows with a format and with numerals that the script makes; getenv sees only struct lg_state's pairs, never the
+ * process. */
+#ifndef LG_LIB_OS_H
+#define LG_LIB_OS_H
+
+#include <ctype.h>
+#include <string.h>
+#include <time.h>
+
+#include "lib_args.h"
+#include "strbuf.h"
+
+enum { LG_DATE_ITEM = 256 }; /* what one conversion gives at most; longer ones give nothing */
+
+static int lg_os_getenv(lua_State *L) {
+  struct lg_state *st = lg_state_of(L);
+  const char *name = luaL_checkstring(L, 1);
+  for (int i = 0; i < st->environ_count; i++) {
+    if (strcmp(st->environ_pairs[2 * i], name) != 0) continue;
+    (void)lua_pushstring(L, st->environ_pairs[2 * i + 1]);
+    return 1;
+  }
+  lua_pushnil(L);
+  return 1;
+}
+
+/* The calendar of a moment. 0, or -1 when the C library cannot express it. Thread-safe. */
+static int lg_calendar(time_t when, int utc, struct tm *out) {
+#ifdef _WIN32
+  return (utc ? gmtime_s(out, &when) : localtime_s(out, &when)) == 0 ? 0 : -1;
+#else
+  return (utc ? gmtime_r(&when, out) : localtime_r(&when, out)) != NULL ? 0 : -1;
+#endif
+}
+
+/* The moment given as argument 2, else now. */
+static time_t lg_date_argument(lua_State *L) {
+  if (lua_isnoneornil(L, 2)) return time(NULL);
+#if LG_LUA >= 503
+  lua_Integer t = luaL_checkinteger(L, 2);
+  luaL_argcheck(L, (lua_Integer)(time_t)t == t, 2, "time out-of-bounds");
+  return (time_t)t;
+#else
+  return (time_t)lg_clip_i64(luaL_checknumber(L, 2));
+#endif
+}
+
+static void lg_date_field(lua_State *L, const char *key, int value, int plus) {
+  lua_pushinteger(L, (lua_Integer)value + plus);
+  lua_setfield(L, -2, key);
+}
+
+/* Set the fields of a calendar in the table on top, in the version's order (which pairs() may show). */
+static void lg_date_fields(lua_State *L, const struct tm *tm) {
+#if LG_LUA >= 504
+  lg_date_field(L, "year", tm->tm_year, 1900);
+  lg_date_field(L, "month", tm->tm_mon, 1);
+  lg_date_field(L, "day", tm->tm_mday, 0);
+  lg_date_field(L, "hour", tm->tm_hour, 0);
+  lg_date_field(L, "min", tm->tm_min, 0);
+  lg_date_field(L, "sec", tm->tm_sec, 0);
+  lg_date_field(L, "yday", tm->tm_yday, 1);
+  lg_date_field(L, "wday", tm->tm_wday, 1);
+#else
+  lg_date_field(L, "sec", tm->tm_sec, 0);
+  lg_date_field(L, "min", tm->tm_min, 0);
+  lg_date_field(L, "hour", tm->tm_hour, 0);
+  lg_date_field(L, "day", tm->tm_mday, 0);
+  lg_date_field(L, "month", tm->tm_mon, 1);
+  lg_date_field(L, "year", tm->tm_year, 1900);
+  lg_date_field(L, "wday", tm->tm_wday, 1);
+  lg_date_field(L, "yday", tm->tm_yday, 1);
+#endif
+  if (tm->tm_isdst >= 0) {
+    lua_pushboolean(L, tm->tm_isdst);
+    lua_setfield(L, -2, "isdst");
+  }
+}
+
+/* Read an integer field of the table on top, less `minus`; def (negative: none) when it is absent. */
+static int lg_time_field(lua_State *L, const char *key, int def, int minus) {
+  lg_poll(lg_state_of(L), L); /* a field may be a numeral of any length */
+  int isnum = 0;
+  (void)lua_getfield(L, -1, key);
+#if LG_LUA >= 503
+  lua_Integer v = lua_tointegerx(L, -1, &isnum);
+  if (!isnum && !lua_isnil(L, -1)) luaL_error(L, "field '%s' is not an integer", key);
+  int fits =
+      LG_LUA == 503 ? -(INT_MAX / 2) <= v && v <= INT_MAX / 2 : (v >= 0 ? v - minus <= INT_MAX : INT_MIN + minus <= v);
+  if (isnum && !fits) luaL_error(L, "field '%s' is out-of-bound", key);
+#else
+  isnum = lua_isnumber(L, -1);
+  lua_Integer v = isnum ? lua_tointeger(L, -1) : 0;
+#endif
+  lua_pop(L, 1);
+  if (isnum) return (int)((unsigned)v - (unsigned)minus);
+  if (def < 0) luaL_error(L, "field '%s' missing in date table", key);
+  return LG_LUA >= 503 ? def : def - minus;
+}
+
+/* Read the calendar in the table on top, in the version's order (which its __index may see). */
+static void lg_time_fields(lua_State *L, struct tm *tm) {
+#if LG_LUA >= 504
+  tm->tm_year = lg_time_field(L, "year", -1, 1900);
+  tm->tm_mon = lg_time_field(L, "month", -1, 1);
+  tm->tm_mday = lg_time_field(L, "day", -1, 0);
+  tm->tm_hour = lg_time_field(L, "hour", 12, 0);
+  tm->tm_min = lg_time_field(L, "min", 0, 0);
+  tm->tm_sec = lg_time_field(L, "sec", 0, 0);
+#else
+  tm->tm_sec = lg_time_field(L, "sec", 0, 0);
+  tm->tm_min = lg_time_field(L, "min", 0, 0);
+  tm->tm_hour = lg_time_field(L, "hour", 12, 0);
+  tm->tm_mday = lg_time_field(L, "day", -1, 0);
+  tm->tm_mon = lg_time_field(L, "month", -1, 1);
+  tm->tm_year = lg_time_field(L, "year", -1, 1900);
+#endif
+  (void)lua_getfield(L, -1, "isdst");
+  tm->tm_isdst = lua_isnil(L, -1) ? -1 : lua_toboolean(L, -1);
+  lua_pop(L, 1);
+}
+
+static int lg_os_time(lua_State *L) {
+  time_t t;
+  if (lua_isnoneornil(L, 1)) {
+    t = time(NULL);
+  } else {
+    struct tm tm;
+    memset(&tm, 0, sizeof tm);
+    luaL_checktype(L, 1, LUA_TTABLE);
+    lua_settop(L, 1);
+    lg_time_fields(L, &tm);
+    t = mktime(&tm);
+    if (LG_LUA >= 503) lg_date_fields(L, &tm); /* as mktime() has made them proper */
+  }
+#if LG_LUA >= 503
+  if (t == (time_t)-1) return luaL_error(L, "time result cannot be represented in this installation");
+  lua_pushinteger(L, (lua_Integer)t);
+#else
+  if (t == (time_t)-1)
+    lua_pushnil(L);
+  else
+    lua_pushnumber(L, (lua_Number)t);
+#endif
+  return 1;
+}
+
+#if LG_LUA >= 503
+#define LG_DATE_PLAIN "aAbBcCdDeFgGhHIjmMnprRStTuUVwWxXyYzZ%"
+#elif LG_LUA == 502
+#define LG_DATE_PLAIN "aAbBcdHIjmMpSUwWxXyYz%"
+#endif
+
+/* Copy one conversion from p (behind its '%') into `item`, NUL-terminated; the result is what follows it.
+ * LuaJIT 2.1 hands the whole format to the C library, and so takes flags and widths (two digits at most here). 5.1 takes
+ * any character; E and O alone, and a final '%', stand for themselves, because on some C libraries they end the
+ * process. */
+static const char *lg_date_conversion(lua_State *L, const char *p, const char *end, char item[8]) {
+#if LG_LUA >= 502
+  size_t n = 1;
+  size_t left = (size_t)(end - p);
+#if LG_LUA >= 503
+  if (left >= 2 &&
+      ((*p == 'E' && strchr("cCxXyY", p[1]) != NULL) || (*p == 'O' && strchr("deHImMSuUVwWy", p[1]) != NULL)))
+    n = p[1] == '\0' ? 1 : 2;
+#endif
+  if (left == 0 || *p == '\0' || (n == 1 && strchr(LG_DATE_PLAIN, *p) == NULL))
+    luaL_argerror(L, 1, lua_pushfstring(L, "invalid conversion specifier '%%%s'", p));
+#else
+  (void)L;
+  const char *start = p;
+#if LG_JIT == 21
+  if (p < end && strchr("-_0^#", *p) != NULL) p++;
+  for (int i = 0; i < 2 && p < end && isdigit((unsigned char)*p); i++) p++;
+  if (p + 1 < end && (*p == 'E' || *p == 'O')) p++;
+#endif
+  if (p == end || !isprint((unsigned char)*p) || (p == start && (*p == 'E' || *p == 'O'))) {
+    item[0] = '\0';
+    return start;
+  }
+  size_t n = (size_t)(p - start) + 1;
+  p = start;
+#endif
+  item[0] = '%';
+  memcpy(item + 1, p, n);
+  item[n + 1] = '\0';
+  return p + n;
+}
+
+/* Append the text of `format`. */
+static void lg_date_text(lua_State *L, struct lg_strbuf *b, const char *p, const char *end, const struct tm *tm) {
+  struct lg_state *st = lg_state_of(L);
+  while (p < end) {
+    lg_poll(st, L);
+    const char *mark = memchr(p, '%', (size_t)(end - p));
+    lg_sb_add(b, p, (size_t)((mark != NULL ? mark : end) - p));
+    if (mark == NULL) break;
+    char item[8];
+    p = lg_date_conversion(L, mark + 1, end, item);
+    if (item[0] == '\0') {
+      lg_sb_addchar(b, '%');
+      continue;
+    }
+    size_t n = strftime(lg_sb_reserve(b, LG_DATE_ITEM), LG_DATE_ITEM, item, tm);
+    lg_sb_added(b, n);
+  }
+}
+
+static int lg_os_date(lua_State *L) {
+  size_t len;
+  const char *p = luaL_optlstring(L, 1, "%c", &len);
+  const char *end = p + (LG_LUA >= 503 ? len : strlen(p)); /* before 5.3 a zero ends the format */
+  time_t when = lg_date_argument(L);
+  int utc = *p == '!';
+  if (utc) p++;
+  struct tm tm;
+  memset(&tm, 0, sizeof tm);
+  if (lg_calendar(when, utc, &tm) != 0) {
+#if LG_LUA >= 503
+    return luaL_error(L, LG_LUA >= 504 ? "date result cannot be represented in this installation"
+                                       : "time result cannot be represented in this installation");
+#else
+    lua_pushnil(L);
+    return 1;
+#endif
+  }
+  if (strcmp(p, "*t") == 0) {
+    lua_createtable(L, 0, 9);
+    lg_date_fields(L, &tm);
+    return 1;
+  }
+  struct lg_strbuf b;
+  lg_sb_init(L, &b);
+  lg_date_text(L, &b, p, end, &tm);
+  lg_sb_push(&b);
+  return 1;
+}
+
+/* Push the os library. */
+static void lg_open_os(lua_State *L) {
+  static const struct lg_reg list[] = {
+      {"clock", NULL}, {"date", lg_os_date}, {"difftime", NULL}, {"getenv", lg_os_getenv}, {"time", lg_os_time},
+  };
+  lg_lib_new(L, luaopen_os, "os", list, sizeof list / sizeof list[0]);
+}
+
+#endif

@@ -1,0 +1,83 @@
+/* What the sandbox's C functions use of the run they are part of. Compiled once per Lua version.
+ *
+ * Contract: only from C functions that a script called, on the run's thread. All of these may raise a Lua error. */
+#ifndef LG_POLL_H
+#define LG_POLL_H
+
+#include "../lua/lua_api.h"
+#include "state.h"
+
+/* The state a lua_State belongs to: our allocator's ud is the state, so this needs no registry look-up. */
+static inline struct lg_state *lg_state_of(lua_State *L) {
+  void *ud = NULL;
+  (void)lua_getallocf(L, &ud);
+  return ud;
+}
+
+static const char lg_interrupted_mark = 0; /* its address is the error value of an interrupted run */
+
+/* End the run: raises the mark that no handler of the script's ever sees. A pcall of the script's catches it all the same,
+ * so what ends the run from the inside (the budget, a host function) arms the hook that raises again behind it. */
+static int lg_raise_interrupt(lua_State *L) {
+  struct lg_state *st = lg_state_of(L);
+  lg_call_forget(st);                    /* a __close may be called on the way out, before any instruction */
+  if (st->ops != NULL) st->ops->arm(st); /* a library driven alone has no run to arm */
+  lua_pushlightuserdata(L, (void *)(uintptr_t)&lg_interrupted_mark);
+  return lua_error(L);
+}
+
+/* The run is being ended. */
+static inline int lg_is_interrupted(const struct lg_state *st) {
+  int reason = atomic_load_explicit(&st->interrupt, memory_order_relaxed);
+  return reason != LG_INT_NONE && reason != LG_INT_TICK;
+}
+
+/* Something wants this run's attention: let the host have its word, and end the run if it is to end. */
+static void lg_attend(struct lg_state *st, lua_State *L) {
+  int tick = LG_INT_TICK;
+  if (atomic_compare_exchange_strong(&st->interrupt, &tick, LG_INT_NONE) && st->rq != NULL &&
+      st->rq->host_tick(st->rq->host) != 0)
+    atomic_store(&st->interrupt, LG_INT_CALLBACK);
+  if (lg_is_interrupted(st)) lg_raise_interrupt(L);
+}
+
+/* Call this in every loop whose length a script chooses, at least every few microseconds. */
+static inline void lg_poll(struct lg_state *st, lua_State *L) {
+  if (atomic_load_explicit(&st->interrupt, memory_order_relaxed) != LG_INT_NONE) lg_attend(st, L);
+}
+
+/* A budgeted run counts its instructions in steps of this many, per coroutine; a resume costs one step, so that
+ * spreading work over many coroutines does not escape the count. */
+enum { LG_BUDGET_STEP = 100 };
+
+/* Take a step off the budget; ends the run when it is used up. */
+static void lg_spend(struct lg_state *st, lua_State *L) {
+  st->instructions_left -= LG_BUDGET_STEP;
+  if (st->instructions_left > 0 || lg_is_interrupted(st)) return;
+  atomic_store(&st->interrupt, LG_INT_BUDGET);
+  lg_raise_interrupt(L);
+}
+
+/* A full collection. lua_gc() does one in a single step, which a large heap makes long: there it goes in short steps, with a
+ * look at the deadline between them. The first cycle may be one that Lua had begun, and what died after its marking had
+ * passed by outlives it; the second begins and ends here. */
+static void lg_collect_all(struct lg_state *st, lua_State *L) {
+  enum { LG_AT_ONCE = 8 << 20 }; /* bytes: one or two milliseconds */
+  if (st->meter.current <= LG_AT_ONCE) {
+    (void)lg_gc(L, LUA_GCCOLLECT);
+    return;
+  }
+  for (int cycles = 0; cycles < 2;) {
+    lg_poll(st, L);
+    if (lg_gc_step(L) != 0) cycles++;
+  }
+}
+
+/* Call before asking Lua for one block of n bytes: when the limit would refuse it, collect first, so that a script that
+ * fits once its garbage is gone is not refused (5.1 and LuaJIT never retry by themselves). */
+static inline void lg_room(struct lg_state *st, lua_State *L, size_t n) {
+  const struct lg_meter *m = &st->meter;
+  if (m->limit != LG_NO_LIMIT && (n > m->limit || m->current > m->limit - n)) lg_collect_all(st, L);
+}
+
+#endif

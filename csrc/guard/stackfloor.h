@@ -1,0 +1,18 @@
+/* How far the C stack of this thread may grow: Lua's own bounds do not cover every way to recurse through C (coroutines
+ * inside coroutines in 5.1 and LuaJIT, C functions that call back in LuaJIT).
+ *
+ * Contract: any thread; not signal-safe. The first call on a thread asks the OS (tens of microseconds on the main
+ * thread), later ones read a thread-local. */
+#ifndef LG_STACKFLOOR_H
+#define LG_STACKFLOOR_H
+
+#include <stddef.h>
+
+/* The lowest address a script's run may reach on this thread's stack; what is below is kept for error handling. Where the
+ * OS cannot say, 256 KiB below this call's frame. Stacks grow downward on every platform supported. */
+const char *lg_stack_floor(void);
+
+/* Bytes between this call's frame and the end of this thread's stack; SIZE_MAX where the OS cannot say. */
+size_t lg_stack_left(void);
+
+#endif

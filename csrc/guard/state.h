@@ -1,0 +1,171 @@
+/* One engine's Lua state as the core sees it: the meter, the run in progress, and the calls each Lua version implements.
+ *
+ * Contract
+ * - A struct lg_state belongs to one engine. All functions of struct lg_ops except arm() are called by one thread at a
+ *   time, without the GIL unless said otherwise; none of them lets a Lua error escape, none aborts.
+ * - Bytes are bytes, times are nanoseconds of the monotonic clock unless named otherwise. */
+#ifndef LG_STATE_H
+#define LG_STATE_H
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../meter/meter.h"
+#include "../probe/lg_probe.h"
+#include "buf.h"
+#include "outcome.h"
+#include "watchdog.h"
+
+struct lua_State;
+
+/* What is to happen to a run from outside; 0 while nothing is. All but the tick end it. */
+enum lg_interrupt_reason {
+  LG_INT_NONE = 0,
+  LG_INT_TIMEOUT = LG_WATCH_DEADLINE,
+  LG_INT_HOST,
+  LG_INT_CALLBACK,
+  LG_INT_TICK = LG_WATCH_TICK, /* the host wants a word: see lg_attend */
+  LG_INT_CPU = LG_WATCH_CPU,
+  LG_INT_BUDGET
+};
+
+/* See to what the host has to do in between (Python's signal handlers); 0 to go on, else the run ends. On the run's
+ * thread, without the GIL. */
+typedef int (*lg_host_tick)(void *host);
+
+/* Call the Python function number `index` with the arguments in `args` (a wire tuple); put its result (one wire value)
+ * into `result`, or an error message, and return 0 for a result, 1 for an error that the script may catch, 2 for one
+ * that ends the run. Called on the run's thread without the GIL; must not touch Lua. */
+typedef int (*lg_host_call)(void *host, int index, const struct lg_buf *args, struct lg_buf *result);
+
+struct lg_request {
+  int ref;            /* a compiled script, or -1 to compile `source` */
+  uint64_t globals;   /* with ref: what the compile reported */
+  int keep;           /* with source: keep the compiled script and report its ref */
+  const char *source; /* UTF-8 or any bytes, never read past source_len */
+  size_t source_len;
+  const char *name;             /* chunk name as in lua_load, NUL-terminated ("=..." or "@...") */
+  const unsigned char *context; /* one wire value, or NULL */
+  size_t context_len;
+  size_t memory_limit;      /* growth in bytes the run may reach; LG_NO_LIMIT for none */
+  int64_t timeout_ns;       /* 0 for none */
+  int64_t cpu_ns;           /* CPU time of the run's thread; 0 for no limit */
+  int64_t max_instructions; /* 0 for no limit; see lg_budget_hook */
+  int exclude_callbacks;    /* the deadline stands still while a host function runs */
+  size_t max_output;        /* bytes of the wire encoding */
+  size_t max_log_bytes;
+  size_t max_log_entries;
+  int measure_process; /* read the process probe before and after */
+  int64_t tick_ns;     /* call host_tick about this often, 0 for never */
+  int by_hook;         /* a hook that is there all along looks whether the run is due; no signal is used */
+  lg_host_tick host_tick;
+  lg_host_call host_call;
+  void *host;
+};
+
+struct lg_report {
+  int outcome;  /* enum lg_outcome */
+  int ref;      /* with keep and a good compile: the script's ref, else -1 */
+  int line;     /* of an error; 0 when unknown */
+  int os_error; /* of LG_RUN_UNWATCHED */
+  int cause;    /* the error is the one the last failing callback raised */
+  size_t start_bytes, end_bytes, peak_bytes, reserved_bytes;
+  size_t output_bytes; /* of LG_RUN_OUTPUT: how large the output was when it became too large */
+  size_t wanted_bytes; /* what the heap would have become in the last refused allocation; 0 when none was refused */
+  uint64_t allocated_bytes, allocation_count, refused_allocations;
+  int64_t duration_ns;
+  uint64_t logs_dropped;
+  uint64_t globals;   /* with a good compile: which globals the source mentions (opaque; hand it back in the request) */
+  int process_status; /* enum lg_status of the probe; LG_OK when before and after are set */
+  int process_os_error;
+  int process_shared; /* another run overlapped this one */
+  struct lg_probe_reading before, after;
+};
+
+struct lg_state;
+
+struct lg_ops {
+  const char *instance; /* lua54, ... */
+  int version;          /* 501..505 */
+  int jit;              /* 0, 20, 21 */
+  /* Make the Lua state and its sandbox. LG_OK, LG_NO_MEMORY. */
+  int (*open)(struct lg_state *st);
+  /* Close it; the state must not be running. */
+  void (*close)(struct lg_state *st);
+  /* Compile only. Outcome LG_RUN_OK sets ref (when keep), else LG_RUN_SYNTAX etc. as for a run. */
+  void (*compile)(struct lg_state *st, const struct lg_request *rq, struct lg_report *rp);
+  /* Run; output (wire), logs, message, traceback and path are in st's buffers until the next call. */
+  void (*run)(struct lg_state *st, const struct lg_request *rq, struct lg_report *rp);
+  /* Forget a compiled script. */
+  void (*release)(struct lg_state *st, int ref);
+  /* Arm the interrupt hook on the running coroutine. Async-signal-safe; only on the run's own thread. */
+  void (*arm)(struct lg_state *st);
+};
+
+/* What kind of error value is kept at error_ref. */
+enum lg_error_kind { LG_ERROR_NONE = 0, LG_ERROR_CALLBACK, LG_ERROR_FORBIDDEN };
+
+struct lg_state {
+  struct lg_meter meter; /* first: the allocator's ud is the state itself */
+  const struct lg_ops *ops;
+  struct lua_State *L;                /* main coroutine */
+  struct lua_State *volatile running; /* the coroutine that runs now; read by the signal handler */
+  atomic_int interrupt;               /* enum lg_interrupt_reason */
+  void *first_block;                  /* what Lua keeps its shared state in (event_names.h) */
+  size_t first_size;
+  volatile uintptr_t *call_entry; /* where the name of __call is kept; NULL but in Lua 5.4 */
+  uintptr_t call_name;            /* what belongs there */
+  uintptr_t no_call[8];           /* a name that no table has */
+  const char *stack_floor;        /* how deep this run's C stack may go; NULL when not known */
+  struct lg_watch watch;          /* this run's entry with the watchdog */
+  const struct lg_request *rq;    /* the run in progress, else NULL */
+  struct lg_report *rp;
+  struct lg_buf scratch; /* bytes that are about to become one string (lib_rep.h) */
+  struct lg_buf output, logs, message, traceback, path, args, result;
+  size_t log_entries;        /* this run's */
+  size_t log_bytes;          /* of their messages */
+  int64_t instructions_left; /* of max_instructions */
+  int env_ref;               /* registry: template of the globals */
+  int box_ref;               /* registry: metatable of string buffers (strbuf.h) */
+  int mode_ref;              /* registry: the name under which the collector finds __mode (event_names.h), or 0 */
+  int idle_ref;              /* registry: the empty globals between runs */
+  int error_ref;             /* registry: the last error value that a host function or the sandbox raised */
+  int error_kind;            /* enum lg_error_kind */
+  int function_count;        /* host functions; one whose name has a dot is for the prelude, not for scripts */
+  char **function_names;
+  int environ_count; /* os.getenv: pairs name, value */
+  char **environ_pairs;
+  const char *prelude; /* Lua text that adds to the globals (env.h), read by ops->open only; NULL for none */
+  size_t prelude_len;
+  size_t base_bytes;  /* current after the last full collection */
+  uint64_t random[4]; /* math.random's generator; lg_random_begin() (lib_math.h) makes it fresh for a run */
+};
+
+/* struct lg_watch's callbacks for a state's run: on its thread, async-signal-safe; and, with by_hook, on any thread. */
+void lg_state_fired(struct lg_watch *watch, int reason);
+void lg_state_flagged(struct lg_watch *watch, int reason);
+
+/* Let the state find no __call from now on, or find it again. The first: async-signal-safe, and on any thread. */
+static inline void lg_call_forget(struct lg_state *st) {
+  if (st->call_entry != NULL) *st->call_entry = (uintptr_t)st->no_call;
+}
+static inline void lg_call_remember(struct lg_state *st) {
+  if (st->call_entry != NULL) *st->call_entry = st->call_name;
+}
+
+/* Allocate a state for `ops`; NULL when memory is refused. Names are copied. Call ops->open next. */
+struct lg_state *lg_state_new(const struct lg_ops *ops, int function_count, const char *const *function_names,
+                              int environ_count, const char *const *environ_pairs);
+
+/* Close and free. Safe on a state whose open() failed. */
+void lg_state_free(struct lg_state *st);
+
+/* End the run in progress, if any, from any thread. 1 when a run was told to stop, 0 when nothing runs. */
+int lg_state_interrupt(struct lg_state *st, int reason);
+
+/* The version's calls, resolved from the shared object at `path` that is already loaded. LG_OK, LG_UNSUPPORTED (a
+ * symbol is missing: its name goes to *missing), LG_BAD_ARGUMENT (unknown instance). Under the GIL. */
+int lg_ops_resolve(const char *instance, const char *path, const struct lg_ops **ops, const char **missing);
+
+#endif

@@ -1,0 +1,81 @@
+/* The one native thread that ends runs when their time is over.
+ *
+ * Nothing is installed in a run while it is within its time. When it is due, the thread sends SIGURG to the run's own
+ * thread, whose handler calls `fire` there: that is the only place from which Lua's hook can be set safely (a hook set
+ * from another thread races with the call list that lua_sethook walks). A run without signals (lg_watch_limits) is told by
+ * the watchdog's own thread instead: its `fire` may raise a flag, and the run must look at it by itself.
+ *
+ * Contract
+ * - struct lg_watch is embedded in a state, zeroed at first. From lg_watch_begin() to lg_watch_end() it belongs to the
+ *   watchdog; both are called by the run's own thread. Watches of one thread nest (a run inside another's callback).
+ * - `fire` is invoked on the run's thread from a signal handler, so it must be async-signal-safe, and it may be invoked
+ *   more than once. Without signals it is invoked on another thread, while lg_watch_end() waits. After lg_watch_end() has returned it is not invoked again for that run.
+ * - SIGURG is touched when the first run that wants signals begins. An earlier handler keeps being called for signals that are not ours; one that is installed over ours is
+ *   noticed when a run is due, and chained to. SIGURG is unblocked in threads that run scripts with signals.
+ * - fork: the child's runs get a thread of their own. Where none can be had for the runs under way, after a fork, those
+ *   with limits are due at once: a limit that nobody watches would be none.
+ * - The thread blocks every signal, is started on first need, and sleeps when nothing runs. */
+#ifndef LG_WATCHDOG_H
+#define LG_WATCHDOG_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdint.h>
+
+struct lg_watch {
+  struct lg_watch *prev, *next; /* the process's list of runs under way */
+  struct lg_watch *outer;       /* the run on this thread in whose callback this one runs, or NULL */
+  void (*fire)(struct lg_watch *watch, int reason);
+  int64_t deadline_ns;  /* monotonic; INT64_MAX for none */
+  int64_t cpu_limit_ns; /* CPU time this thread may have used; INT64_MAX for no limit */
+  int64_t cpu_check_ns; /* when to look at it again: CPU time never passes faster than time */
+  uint64_t cpu_clock;
+  int64_t paused_ns;     /* since when the deadline stands still; 0 while it runs */
+  int64_t tick_every_ns; /* 0 for never */
+  int64_t tick_ns;       /* the next tick */
+  int64_t kick_ns;       /* when due: send the signal (again) at this time */
+  int64_t interval_ns;   /* between those signals; grows */
+  pthread_t thread;
+  atomic_int reason; /* why the run is due; 0 while it is not */
+  atomic_int tick;   /* a tick is to be delivered */
+  int active;
+  int no_signal; /* `fire` is called from the watchdog's thread */
+};
+
+/* The reasons given for a passed deadline, for a tick and for CPU time used up; lg_watch_fire() brings its own. */
+enum { LG_WATCH_DEADLINE = 1, LG_WATCH_TICK = 4, LG_WATCH_CPU = 5 };
+
+/* When a run is due. Times in nanoseconds. */
+struct lg_watch_limits {
+  int64_t deadline_ns;   /* on the monotonic clock; INT64_MAX for none */
+  int64_t cpu_ns;        /* CPU time the calling thread may use from now on; 0 for no limit */
+  int64_t tick_every_ns; /* `fire` with LG_WATCH_TICK this often; 0 for never */
+  int no_signal;         /* call `fire` from the watchdog's thread, send no signal and touch no handler and no mask */
+};
+
+/* Monotonic clock, ns; -1 when it cannot be read (errno). Any thread, signal-safe. */
+int64_t lg_now_ns(void);
+
+/* Put a run under watch from `now_ns` (lg_now_ns()) on.
+ * LG_OK, or LG_OS_ERROR: a clock, the thread or the handler could not be set up (*os_error); then the run is not under
+ * watch, lg_watch_end() must not be called, and the next run tries again. */
+int lg_watch_begin(struct lg_watch *w, int64_t now_ns, const struct lg_watch_limits *limits,
+                   void (*fire)(struct lg_watch *, int), int *os_error);
+
+/* Let the deadline stand still until lg_watch_continue(): a host function runs. CPU time goes on being counted. By the
+ * run's thread. */
+void lg_watch_pause(struct lg_watch *w);
+void lg_watch_continue(struct lg_watch *w);
+
+/* Take it back. */
+void lg_watch_end(struct lg_watch *w);
+
+/* Make an active run due now, from any thread (not from a signal handler). 1 when it was active, else 0. */
+int lg_watch_fire(struct lg_watch *w, int reason);
+
+/* Runs under way in this process, and the number of runs ever begun: two readings of the second tell whether another
+ * run began in between. Any thread. */
+unsigned lg_watch_active(void);
+uint64_t lg_watch_begun(void);
+
+#endif
