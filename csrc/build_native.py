@@ -1,0 +1,98 @@
+"""The cffi recipe for `luagauge._native`, and the sources and flags of `luagauge._fast`.
+
+Paths are relative to the root of the source tree, which is where setup.py runs. Two environment variables change the
+build of both modules: LUAGAUGE_SANITIZE=1 adds AddressSanitizer and UndefinedBehaviorSanitizer, LUAGAUGE_COVERAGE=1
+adds gcov's counters.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import cffi
+
+# One list per room of csrc/.
+CORE_SOURCES = ["csrc/core.c"]
+PROBE_SOURCES = {
+    "linux": ["csrc/probe/linux.c", "csrc/probe/procfs.c"],
+    "darwin": ["csrc/probe/macos.c"],
+    "win32": ["csrc/probe/windows.c"],
+}.get(sys.platform, ["csrc/probe/unsupported.c"])
+
+PAGE_SOURCES = ["csrc/meter/pages_windows.c"] if sys.platform == "win32" else ["csrc/meter/pages_posix.c"]
+METER_SOURCES = [
+    *sorted(path.as_posix() for path in Path("csrc/meter").glob("*.c") if not path.name.startswith("pages_")),
+    *PAGE_SOURCES,
+]
+GUARD_SOURCES = [
+    "csrc/guard/buf.c",
+    "csrc/guard/cputime_macos.c" if sys.platform == "darwin" else "csrc/guard/cputime_posix.c",
+    "csrc/guard/stackfloor.c",
+    "csrc/guard/state.c",
+    "csrc/guard/watchdog.c",
+]
+LUA_SOURCES = [
+    "csrc/lua/resolve.c",
+    # The core, once per Lua version.
+    "csrc/lua/lua51.c",
+    "csrc/lua/lua52.c",
+    "csrc/lua/lua53.c",
+    "csrc/lua/lua54.c",
+    "csrc/lua/lua55.c",
+    "csrc/lua/luajit20.c",
+    "csrc/lua/luajit21.c",
+]
+
+NATIVE_SOURCES = [*CORE_SOURCES, *PROBE_SOURCES, *METER_SOURCES, *GUARD_SOURCES, *LUA_SOURCES]
+# buf.c has no state: each module has its own copy.
+FAST_SOURCES = [
+    "csrc/fast/fastmodule.c",
+    "csrc/fast/engine_type.c",
+    "csrc/fast/run.c",
+    "csrc/fast/callback.c",
+    "csrc/fast/result.c",
+    "csrc/fast/encode.c",
+    "csrc/fast/decode.c",
+    "csrc/guard/buf.c",
+]
+if sys.platform == "win32":
+    # lupa's Windows modules export no Lua C API: there is only the probe, and engines stand on lupa's Python API.
+    NATIVE_SOURCES = ["csrc/core_probe.c", *PROBE_SOURCES]
+    FAST_SOURCES = ["csrc/fast/fastmodule.c", "csrc/fast/engine_absent.c"]
+
+NATIVE_HEADERS = ["lg_core.h", "lg_status.h", "probe/lg_probe.h", "guard/outcome.h", "guard/wire.h"]
+NATIVE_MACROS: list[tuple[str, str | None]] = []
+FAST_MACROS: list[tuple[str, str | None]] = []
+
+if sys.platform == "win32":
+    COMPILE_ARGS = ["/O2", "/std:c11", "/W3"]
+    LINK_ARGS: list[str] = []
+else:
+    COMPILE_ARGS = ["-O2", "-std=c11", "-fvisibility=hidden", "-Wall", "-Wextra"]
+    LINK_ARGS = ["-pthread"]
+    if sys.platform == "linux":
+        LINK_ARGS.append("-ldl")  # a part of libc only since glibc 2.34
+
+if os.environ.get("LUAGAUGE_SANITIZE") == "1":
+    SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-fno-omit-frame-pointer", "-g"]
+    COMPILE_ARGS += SANITIZERS
+    LINK_ARGS += SANITIZERS
+if os.environ.get("LUAGAUGE_COVERAGE") == "1":
+    # Counted atomically: threads that count at once make counters that gcov shows as negative, and gcovr refuses.
+    COMPILE_ARGS += ["--coverage", "-fprofile-update=atomic", "-O0"]
+    LINK_ARGS += ["--coverage"]
+
+ffibuilder = cffi.FFI()
+ffibuilder.cdef(Path("csrc/native.cdef.txt").read_text(encoding="utf-8"))
+# py_limited_api is left to cffi: it asks for the stable ABI except on debug and free-threaded builds, which have none.
+ffibuilder.set_source(
+    "luagauge._native",
+    "".join(f'#include "{header}"\n' for header in NATIVE_HEADERS),
+    sources=NATIVE_SOURCES,
+    include_dirs=["csrc"],
+    define_macros=NATIVE_MACROS,
+    extra_compile_args=COMPILE_ARGS,
+    extra_link_args=LINK_ARGS,
+)

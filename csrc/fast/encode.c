@@ -1,0 +1,269 @@
+/* Python objects -> wire bytes. */
+#include "convert.h"
+
+#include <assert.h>
+#include <limits.h>
+
+#include "../guard/wire.h"
+
+struct encoder {
+  struct lg_fast_state *state;
+  struct lg_buf *out;
+  const char *root;
+  long long max_int;
+  int depth;
+  PyObject *open[LG_WIRE_MAX_DEPTH];   /* borrowed: containers being encoded */
+  PyObject *key[LG_WIRE_MAX_DEPTH];    /* borrowed: the key in each, NULL in a sequence */
+  Py_ssize_t index[LG_WIRE_MAX_DEPTH]; /* the index in a sequence */
+};
+
+static int encode(struct encoder *e, PyObject *object);
+
+/* repr(object), cut to `most` characters; what cannot be shown (too many digits, a __repr__ that raises) by its type. */
+static PyObject *shown(PyObject *object, Py_ssize_t most) {
+  PyObject *text = PyObject_Repr(object);
+  if (text == NULL && PyErr_ExceptionMatches(PyExc_Exception)) {
+    PyErr_Clear();
+    PyObject *type = PyObject_GetAttrString((PyObject *)Py_TYPE(object), "__name__");
+    text = type == NULL ? NULL : PyUnicode_FromFormat("<unprintable %S>", type);
+    Py_XDECREF(type);
+  }
+  if (text != NULL && PyUnicode_GetLength(text) > most) {
+    PyObject *cut = PyUnicode_Substring(text, 0, most);
+    Py_DECREF(text);
+    text = cut;
+  }
+  return text;
+}
+
+/* path + step; the first step stands without its dot. */
+static PyObject *joined(PyObject *path, PyObject *step) {
+  if (PyUnicode_GetLength(path) == 0 && PyUnicode_ReadChar(step, 0) == '.') {
+    return PyUnicode_Substring(step, 1, PyUnicode_GetLength(step));
+  }
+  return PyUnicode_Concat(path, step);
+}
+
+/* One step of a path: ".name" or "[key]"; without a key the index. */
+static PyObject *step_of(PyObject *key, Py_ssize_t index) {
+  if (key == NULL) {
+    return PyUnicode_FromFormat("[%zd]", index);
+  }
+  if (PyUnicode_Check(key) && PyUnicode_IsIdentifier(key)) {
+    return PyUnicode_FromFormat(".%U", key);
+  }
+  PyObject *text = shown(key, 80);
+  PyObject *step = text == NULL ? NULL : PyUnicode_FromFormat("[%U]", text);
+  Py_XDECREF(text);
+  return step;
+}
+
+/* The path of the value at hand as Python text, such as request.items[3].when. */
+static PyObject *path_of(const struct encoder *e) {
+  PyObject *path = PyUnicode_FromString(e->root);
+  for (int i = 0; i < e->depth && path != NULL; i++) {
+    PyObject *step = step_of(e->key[i], e->index[i]);
+    PyObject *longer = step == NULL ? NULL : joined(path, step);
+    Py_XDECREF(step);
+    Py_DECREF(path);
+    path = longer;
+  }
+  return path;
+}
+
+/* Set ScriptSerializationError; `why` is taken. Always -1. */
+static int refuse(const struct encoder *e, PyObject *why) {
+  PyObject *path = why == NULL ? NULL : path_of(e);
+  if (path != NULL) {
+    PyObject *make = e->state->objects[LG_FAST_SERIALIZATION_ERROR];
+    (void)lg_fast_raise(PyObject_CallFunctionObjArgs(make, why, path, NULL));
+  }
+  Py_XDECREF(path);
+  Py_XDECREF(why);
+  return -1;
+}
+
+static int appended(int rc) {
+  if (rc == 0) {
+    return 0;
+  }
+  (void)PyErr_NoMemory();
+  return -1;
+}
+
+static int encode_int(struct encoder *e, PyObject *object) {
+  int overflow = 0;
+  long long value = PyLong_AsLongLongAndOverflow(object, &overflow);
+  if (value == -1 && PyErr_Occurred()) {
+    return -1;
+  }
+  if (overflow != 0 || value > e->max_int || value < -e->max_int - (e->max_int == LLONG_MAX)) {
+    const char *kind = e->max_int == LLONG_MAX ? "64-bit integers" : "floats, exact up to 2**53";
+    PyObject *text = shown(object, 60);
+    PyObject *why =
+        text == NULL ? NULL : PyUnicode_FromFormat("%U does not fit: this Lua's numbers are %s", text, kind);
+    Py_XDECREF(text);
+    return refuse(e, why);
+  }
+  int64_t word = value;
+  return appended(lg_wire_word(e->out, LG_W_INT, &word));
+}
+
+static int encode_text(struct encoder *e, PyObject *object) {
+  Py_ssize_t size = 0;
+  const char *text = PyUnicode_AsUTF8AndSize(object, &size);
+  if (text == NULL) {
+    if (!PyErr_ExceptionMatches(PyExc_UnicodeEncodeError)) {
+      return -1;
+    }
+    PyErr_Clear();
+    PyObject *shortened = shown(object, 60);
+    PyObject *why = shortened == NULL
+                        ? NULL
+                        : PyUnicode_FromFormat("the text %U has a lone surrogate, which UTF-8 cannot hold", shortened);
+    Py_XDECREF(shortened);
+    return refuse(e, why);
+  }
+  return appended(lg_wire_str(e->out, text, (size_t)size));
+}
+
+static int encode_bytes(struct encoder *e, PyObject *object) {
+  char *bytes = NULL;
+  Py_ssize_t size = 0;
+  if (PyBytes_AsStringAndSize(object, &bytes, &size) < 0) {
+    return -1;
+  }
+  return appended(lg_wire_str(e->out, bytes, (size_t)size));
+}
+
+/* Note that `object` is being encoded; refuse what contains itself and what is nested too deeply. */
+static int enter(struct encoder *e, PyObject *object) {
+  for (int i = 0; i < e->depth; i++) {
+    if (e->open[i] == object) {
+      return refuse(e, PyUnicode_FromString("it contains itself"));
+    }
+  }
+  if (e->depth == LG_WIRE_MAX_DEPTH) {
+    return refuse(e, PyUnicode_FromFormat("it is nested deeper than %d levels", LG_WIRE_MAX_DEPTH));
+  }
+  e->open[e->depth] = object;
+  e->key[e->depth] = NULL;
+  e->index[e->depth] = 0;
+  e->depth++;
+  return 0;
+}
+
+static int encode_sequence(struct encoder *e, PyObject *object, int is_list) {
+  Py_ssize_t n = is_list ? PyList_Size(object) : PyTuple_Size(object);
+  uint64_t count = (uint64_t)n;
+  if (enter(e, object) < 0 || appended(lg_wire_word(e->out, LG_W_LIST, &count)) < 0) {
+    return -1;
+  }
+  for (Py_ssize_t i = 0; i < n; i++) {
+    assert(e->depth > 0); /* enter() counted this sequence, and every encode() leaves the count as it was */
+    e->index[e->depth - 1] = i;
+    PyObject *item = is_list ? PyList_GetItem(object, i) : PyTuple_GetItem(object, i);
+    Py_XINCREF(item); /* showing a value in an error runs its __repr__, which may empty what holds it */
+    int rc = item == NULL ? -1 : encode(e, item);
+    Py_XDECREF(item);
+    if (rc < 0) {
+      return -1;
+    }
+  }
+  e->depth--;
+  return 0;
+}
+
+static int encode_key(struct encoder *e, PyObject *key) {
+  if (PyUnicode_Check(key) || PyBytes_Check(key) || PyLong_Check(key)) { /* bool is an int too */
+    return encode(e, key);
+  }
+  if (PyFloat_Check(key)) {
+    double value = PyFloat_AsDouble(key);
+    if (value == value) {
+      return encode(e, key);
+    }
+    return refuse(e, PyUnicode_FromString("a NaN cannot be a key in Lua"));
+  }
+  PyObject *type = PyObject_GetAttrString((PyObject *)Py_TYPE(key), "__name__");
+  PyObject *why = type == NULL ? NULL
+                               : PyUnicode_FromFormat("a key of type %S has no form in Lua; use str, bytes, int, "
+                                                      "float or bool",
+                                                      type);
+  Py_XDECREF(type);
+  return refuse(e, why);
+}
+
+static int encode_dict(struct encoder *e, PyObject *object) {
+  uint64_t count = (uint64_t)PyDict_Size(object);
+  Py_ssize_t pos = 0;
+  PyObject *key = NULL;
+  PyObject *value = NULL;
+  if (enter(e, object) < 0 || appended(lg_wire_word(e->out, LG_W_MAP, &count)) < 0) {
+    return -1;
+  }
+  while (PyDict_Next(object, &pos, &key, &value)) {
+    assert(e->depth > 0); /* as in encode_sequence() */
+    Py_INCREF(key);       /* as above */
+    Py_INCREF(value);
+    e->key[e->depth - 1] = key;
+    int rc = encode_key(e, key) < 0 ? -1 : encode(e, value);
+    Py_DECREF(key);
+    Py_DECREF(value);
+    if (rc < 0) {
+      return -1;
+    }
+  }
+  e->depth--;
+  return 0;
+}
+
+static int refuse_type(struct encoder *e, PyObject *object) {
+  PyObject *type = PyObject_GetAttrString((PyObject *)Py_TYPE(object), "__qualname__");
+  PyObject *why = type == NULL
+                      ? NULL
+                      : PyUnicode_FromFormat("a value of type %S has no form in Lua; use None, bool, int, float, "
+                                             "str, bytes, list, tuple or dict",
+                                             type);
+  Py_XDECREF(type);
+  return refuse(e, why);
+}
+
+static int encode(struct encoder *e, PyObject *object) {
+  if (PyUnicode_Check(object)) {
+    return encode_text(e, object);
+  }
+  if (object == Py_None) {
+    return appended(lg_wire_tag_only(e->out, LG_W_NIL));
+  }
+  if (object == Py_True || object == Py_False) {
+    return appended(lg_wire_tag_only(e->out, object == Py_True ? LG_W_TRUE : LG_W_FALSE));
+  }
+  if (PyLong_Check(object)) {
+    return encode_int(e, object);
+  }
+  if (PyFloat_Check(object)) {
+    double value = PyFloat_AsDouble(object);
+    return appended(lg_wire_word(e->out, LG_W_FLOAT, &value));
+  }
+  if (PyDict_Check(object)) {
+    return encode_dict(e, object);
+  }
+  if (PyList_Check(object) || PyTuple_Check(object)) {
+    return encode_sequence(e, object, PyList_Check(object));
+  }
+  if (PyBytes_Check(object)) {
+    return encode_bytes(e, object);
+  }
+  return refuse_type(e, object);
+}
+
+int lg_encode(struct lg_fast_state *state, PyObject *object, const char *root, long long max_int, struct lg_buf *out) {
+  struct encoder e;
+  e.state = state;
+  e.out = out;
+  e.root = root;
+  e.max_int = max_int;
+  e.depth = 0;
+  return encode(&e, object);
+}

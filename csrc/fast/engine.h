@@ -1,0 +1,47 @@
+/* struct lg_engine: one Lua state as a Python object, and what its parts offer each other.
+ *
+ * Everything here needs the GIL, except the two callbacks, which take it. */
+#ifndef LG_ENGINE_H
+#define LG_ENGINE_H
+
+#include "fast.h"
+/* After Python.h, which sets what the system headers declare: */
+#include "../guard/state.h"
+
+struct lg_engine {
+  PyObject_HEAD
+  PyObject *module; /* keeps `fast` valid until this object is gone, at interpreter exit too */
+  struct lg_fast_state *fast;
+  const struct lg_core *core;
+  struct lg_state *st;   /* NULL once closed */
+  PyObject *names;       /* tuple of str: the host functions' names */
+  PyObject *functions;   /* tuple of callables */
+  PyObject *config;      /* ScriptConfig, handed to run_error */
+  PyObject *deadlines;   /* its field of that name, for every result */
+  PyObject *cause;       /* the last exception a host function raised in this run */
+  PyThreadState *thread; /* of the run in progress, while it holds no GIL */
+  PyThread_type_lock lock;
+  unsigned long owner;    /* the thread that uses the state, 0 for none */
+  unsigned long given_up; /* a thread that need not wait for the state any longer, 0 for none; under the GIL */
+  pid_t owner_process;    /* its process, as of the last use */
+  unsigned long main_thread;
+  unsigned long long runs;
+  long long max_int;
+  int raise_on_probe_error;
+  struct lg_request limits; /* what every run has in common */
+  struct lg_buf context;
+};
+
+static inline struct lg_engine *lg_engine_of(PyObject *self) { return (struct lg_engine *)(void *)self; }
+
+/* run.c */
+extern PyMethodDef lg_engine_methods[];
+
+/* callback.c: lg_host_call and lg_host_tick of a run, whose `host` is the struct lg_engine. */
+int lg_engine_call(void *host, int index, const struct lg_buf *args, struct lg_buf *result);
+int lg_engine_tick(void *host);
+
+/* result.c: the ScriptResult that the report and the state's buffers stand for; NULL with an exception. */
+PyObject *lg_engine_result(struct lg_engine *engine, const struct lg_report *rp);
+
+#endif

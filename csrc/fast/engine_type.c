@@ -1,0 +1,230 @@
+/* The type _fast.State: making and freeing its objects, and the module functions that find Lua and make them. */
+#include "engine_type.h"
+
+#include <limits.h>
+
+#include "engine.h"
+
+/* The UTF-8 of a tuple of str, borrowed from its items; NULL with an exception. Free the array with PyMem_Free. */
+static const char **strings_of(PyObject *tuple) {
+  Py_ssize_t n = PyTuple_Size(tuple);
+  const char **strings = n < 0 ? NULL : PyMem_Calloc((size_t)n + 1, sizeof *strings);
+  for (Py_ssize_t i = 0; i < n && strings != NULL; i++) {
+    strings[i] = PyUnicode_AsUTF8AndSize(PyTuple_GetItem(tuple, i), NULL);
+    if (strings[i] == NULL) {
+      PyMem_Free(strings);
+      return NULL;
+    }
+  }
+  return strings;
+}
+
+static int open_state(struct lg_engine *engine, const struct lg_ops *ops, PyObject *environ, PyObject *prelude) {
+  const char **names = strings_of(engine->names);
+  const char **pairs = names == NULL ? NULL : strings_of(environ);
+  int rc = -1;
+  if (pairs != NULL) {
+    const struct lg_core *core = engine->core;
+    struct lg_state *st =
+        core->state_new(ops, (int)PyTuple_Size(engine->names), names, (int)(PyTuple_Size(environ) / 2), pairs);
+    if (st != NULL && prelude != Py_None) {
+      st->prelude = PyBytes_AsString(prelude);
+      st->prelude_len = (size_t)PyBytes_Size(prelude);
+    }
+    int status = st == NULL ? LG_NO_MEMORY : ops->open(st);
+    if (st != NULL) {
+      st->prelude = NULL;
+    }
+    if (status == LG_OK) {
+      engine->st = st;
+      rc = 0;
+    } else {
+      core->state_free(st);
+      (void)PyErr_NoMemory();
+    }
+  } else if (!PyErr_Occurred()) {
+    (void)PyErr_NoMemory();
+  }
+  PyMem_Free((void *)names);
+  PyMem_Free((void *)pairs);
+  return rc;
+}
+
+/* A bound of 64 bits as a size, which may have 32. */
+static size_t as_size(unsigned long long bound) { return bound > SIZE_MAX ? SIZE_MAX : (size_t)bound; }
+
+static int read_limits(struct lg_engine *engine, PyObject *limits) {
+  struct lg_request *rq = &engine->limits;
+  unsigned long long memory = 0;
+  unsigned long long output = 0;
+  unsigned long long log_bytes = 0;
+  unsigned long long log_entries = 0;
+  long long timeout = 0;
+  long long cpu = 0;
+  long long instructions = 0;
+  if (!PyArg_ParseTuple(limits, "KLLLpKKKppp", &memory, &timeout, &cpu, &instructions, &rq->exclude_callbacks, &output,
+                        &log_bytes, &log_entries, &rq->measure_process, &engine->raise_on_probe_error, &rq->by_hook)) {
+    return -1;
+  }
+  rq->memory_limit = memory == 0 ? LG_NO_LIMIT : as_size(memory);
+  rq->timeout_ns = timeout;
+  rq->cpu_ns = cpu;
+  rq->max_instructions = instructions;
+  rq->max_output = as_size(output);
+  rq->max_log_bytes = as_size(log_bytes);
+  rq->max_log_entries = as_size(log_entries);
+  return 0;
+}
+
+static PyObject *engine_make(PyObject *module, struct lg_fast_state *fast, PyObject *args) {
+  PyObject *address = NULL;
+  PyObject *names = NULL;
+  PyObject *functions = NULL;
+  PyObject *environ = NULL;
+  PyObject *limits = NULL;
+  PyObject *config = NULL;
+  PyObject *prelude = NULL;
+  unsigned long main_thread = 0;
+  if (!PyArg_ParseTuple(args, "OO!O!O!O!OkO", &address, &PyTuple_Type, &names, &PyTuple_Type, &functions, &PyTuple_Type,
+                        &environ, &PyTuple_Type, &limits, &config, &main_thread, &prelude)) {
+    return NULL;
+  }
+  if (prelude != Py_None && !PyBytes_Check(prelude)) {
+    PyErr_SetString(PyExc_TypeError, "the prelude must be bytes or None");
+    return NULL;
+  }
+  const struct lg_ops *ops = PyLong_AsVoidPtr(address);
+  if (ops == NULL) {
+    return PyErr_Occurred() ? NULL : lg_fast_raise_from(fast, LG_FAST_CLOSED_ERROR);
+  }
+  struct lg_engine *engine = lg_engine_of(PyType_GenericAlloc(fast->engine_type, 0));
+  if (engine == NULL) {
+    return NULL;
+  }
+  Py_INCREF(module);
+  engine->module = module;
+  engine->fast = fast;
+  engine->core = fast->core;
+  Py_INCREF(names);
+  engine->names = names;
+  Py_INCREF(functions);
+  engine->functions = functions;
+  Py_INCREF(config);
+  engine->config = config;
+  engine->deadlines = PyObject_GetAttrString(config, "deadlines");
+  engine->main_thread = main_thread;
+  engine->max_int = ops->version >= 503 ? LLONG_MAX : 1LL << 53;
+  engine->lock = PyThread_allocate_lock();
+  if (engine->deadlines == NULL || engine->lock == NULL || read_limits(engine, limits) < 0 ||
+      open_state(engine, ops, environ, prelude) < 0) {
+    if (!PyErr_Occurred()) {
+      (void)PyErr_NoMemory();
+    }
+    Py_DECREF((PyObject *)engine);
+    return NULL;
+  }
+  return (PyObject *)engine;
+}
+
+static PyObject *fast_state(PyObject *module, PyObject *args) {
+  struct lg_fast_state *fast = lg_fast_ready(module);
+  return fast == NULL ? NULL : engine_make(module, fast, args);
+}
+
+static PyObject *fast_resolve(PyObject *module, PyObject *args) {
+  struct lg_fast_state *fast = lg_fast_ready(module);
+  const char *instance = NULL;
+  const char *path = NULL;
+  if (fast == NULL || !PyArg_ParseTuple(args, "ss", &instance, &path)) {
+    return NULL;
+  }
+  if (fast->core->ops_resolve == NULL) {
+    return Py_BuildValue("(is)", 0, "this build has no Lua core");
+  }
+  const struct lg_ops *ops = NULL;
+  const char *missing = "";
+  if (fast->core->ops_resolve(instance, path, &ops, &missing) != LG_OK) {
+    return Py_BuildValue("(is)", 0, missing);
+  }
+  return Py_BuildValue("(Ns)", PyLong_FromVoidPtr((void *)(uintptr_t)ops), "");
+}
+
+static int engine_traverse(PyObject *self, visitproc visit, void *arg) {
+  struct lg_engine *engine = lg_engine_of(self);
+  Py_VISIT(Py_TYPE(self));
+  Py_VISIT(engine->module);
+  Py_VISIT(engine->names);
+  Py_VISIT(engine->functions);
+  Py_VISIT(engine->config);
+  Py_VISIT(engine->deadlines);
+  Py_VISIT(engine->cause);
+  return 0;
+}
+
+static int engine_clear(PyObject *self) {
+  struct lg_engine *engine = lg_engine_of(self);
+  Py_CLEAR(engine->functions);
+  Py_CLEAR(engine->config);
+  Py_CLEAR(engine->cause);
+  return 0;
+}
+
+static void engine_dealloc(PyObject *self) {
+  struct lg_engine *engine = lg_engine_of(self);
+  PyTypeObject *type = Py_TYPE(self);
+  PyObject_GC_UnTrack(self);
+  (void)engine_clear(self);
+  Py_CLEAR(engine->names);
+  Py_CLEAR(engine->deadlines);
+  if (engine->st != NULL) {
+    engine->core->state_free(engine->st);
+  }
+  lg_buf_free(&engine->context);
+  if (engine->lock != NULL) {
+    PyThread_free_lock(engine->lock);
+  }
+  PyObject *module = engine->module;
+  freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
+  release(self);
+  Py_XDECREF(module);
+  Py_DECREF(type);
+}
+
+static PyObject *engine_closed(PyObject *self, void *Py_UNUSED(closure)) {
+  return PyBool_FromLong(lg_engine_of(self)->st == NULL);
+}
+
+static PyGetSetDef engine_getset[] = {
+    {"closed", engine_closed, NULL, "True once closed.", NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static PyType_Slot engine_slots[] = {
+    {Py_tp_dealloc, (void *)engine_dealloc}, {Py_tp_traverse, (void *)engine_traverse},
+    {Py_tp_clear, (void *)engine_clear},     {Py_tp_methods, (void *)lg_engine_methods},
+    {Py_tp_getset, (void *)engine_getset},   {0, NULL},
+};
+
+static PyType_Spec engine_spec = {
+    .name = "luagauge._fast.State",
+    .basicsize = sizeof(struct lg_engine),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .slots = engine_slots,
+};
+
+static PyMethodDef engine_functions[] = {
+    {"resolve", fast_resolve, METH_VARARGS,
+     "resolve(instance, path) -> (address of the core's calls or 0, what is missing)"},
+    {"state", fast_state, METH_VARARGS,
+     "state(ops, names, functions, environ, limits, config, main_thread, prelude) -> State"},
+    {NULL, NULL, 0, NULL},
+};
+
+int lg_engine_add(PyObject *module, struct lg_fast_state *state) {
+  PyObject *type = PyType_FromModuleAndSpec(module, &engine_spec, NULL);
+  if (type == NULL) {
+    return -1;
+  }
+  state->engine_type = (PyTypeObject *)type;
+  return PyModule_AddFunctions(module, engine_functions);
+}
