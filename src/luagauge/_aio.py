@@ -1,0 +1,52 @@
+"""Runs a blocking call in a worker thread for asyncio, so that cancelling it ends the call."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
+
+
+async def run_in_thread(interrupt: Callable[[int], object], call: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+    """Await `call(*args, **kwargs)` in the loop's default executor.
+
+    When the awaiting task is cancelled, `interrupt` is called with the worker thread's identity until the call has come
+    back, and only then does the cancellation go on: nothing keeps running behind the caller's back. A call that still
+    waits for a worker is never made.
+    """
+    worker: list[int] = []  # the thread that is inside the call
+    given_up = False
+    lock = threading.Lock()  # held while interrupting, so that the thread cannot go on to somebody else's call
+
+    def work() -> T:
+        """Make the call, unless the task has been cancelled already."""
+        with lock:
+            if given_up:
+                raise asyncio.CancelledError
+            worker.append(threading.get_ident())
+        try:
+            return call(*args, **kwargs)
+        finally:
+            with lock:
+                worker.clear()
+
+    future = asyncio.get_running_loop().run_in_executor(None, work)
+    try:
+        return await asyncio.shield(future)
+    except asyncio.CancelledError:
+        with lock:
+            given_up = True
+            made = bool(worker)
+        while made and not future.done():
+            with lock:
+                if worker:
+                    interrupt(worker[0])
+            await asyncio.wait([future], timeout=0.01)
+        # Looked at, now or when it is done, so that it is not reported as never retrieved.
+        future.add_done_callback(lambda done: done.cancelled() or done.exception())
+        raise

@@ -1,0 +1,317 @@
+"""The only importer of the two extension modules: joins them, and turns their statuses into exceptions."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from luagauge import _fast
+from luagauge._native import ffi, lib
+from luagauge.errors import (
+    EngineBusyError,
+    EngineClosedError,
+    InstructionLimitExceeded,
+    InvalidDataError,
+    LuaGaugeError,
+    MeasurementFailedError,
+    MemoryLimitExceeded,
+    MemoryTrackingError,
+    OperationNotAllowed,
+    OutputLimitExceeded,
+    PlatformUnavailableError,
+    ScriptError,
+    ScriptInterruptedError,
+    ScriptRuntimeError,
+    ScriptSerializationError,
+    ScriptSyntaxError,
+    ScriptTimeoutError,
+)
+from luagauge.results import LogEntry, MemoryDelta, MemorySnapshot, ScriptMemory, ScriptResult
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from luagauge.config import ScriptConfig
+
+# --- statuses ---------------------------------------------------------------------------------------------------------
+
+
+def status_error(status: int, os_error: int, what: str) -> LuaGaugeError | MemoryError:
+    """Return the exception that a probe's status stands for.
+
+    Args:
+        status: An `enum lg_status` other than LG_OK.
+        os_error: The OS's own code, or 0 where no OS call failed.
+        what: What was attempted, as a noun phrase.
+    """
+    code = os_error or None
+    reason = f" ({_os_error_text(os_error)})" if os_error else ""
+    if status == lib.LG_UNSUPPORTED:
+        return PlatformUnavailableError(f"{what} is not possible on this platform{reason}", os_error=code)
+    if status == lib.LG_OS_ERROR:
+        return MeasurementFailedError(f"{what} failed{reason}", os_error=code)
+    if status == lib.LG_BAD_DATA:
+        return InvalidDataError(f"{what} failed: the operating system's answer cannot be true{reason}", os_error=code)
+    if status == lib.LG_NO_MEMORY:
+        return MemoryError(f"{what} failed: out of memory")
+    return LuaGaugeError(f"{what} failed with status {status}{reason}")
+
+
+def _os_error_text(os_error: int) -> str:
+    """Name an OS error code in the terms of its platform."""
+    if sys.platform == "darwin":
+        return f"kern_return_t {os_error}"
+    if sys.platform == "win32":
+        return f"Windows error {os_error}"
+    return f"errno {os_error}: {os.strerror(os_error)}"
+
+
+# --- the outcome of a run ---------------------------------------------------------------------------------------------
+
+_MIB = 1048576
+_NS_PER_MS = 1_000_000
+MAX_DEPTH = int(lib.LG_WIRE_MAX_DEPTH)
+# How runs end, for what has no C core to say it (_lupa_state).
+OUTCOMES = {
+    "syntax": lib.LG_RUN_SYNTAX,
+    "error": lib.LG_RUN_ERROR,
+    "memory": lib.LG_RUN_MEMORY,
+    "no_memory": lib.LG_RUN_NO_MEMORY,
+    "timeout": lib.LG_RUN_TIMEOUT,
+    "cpu": lib.LG_RUN_CPU,
+    "budget": lib.LG_RUN_BUDGET,
+    "interrupted": lib.LG_RUN_INTERRUPTED,
+    "output": lib.LG_RUN_OUTPUT,
+    "data": lib.LG_RUN_DATA,
+    "forbidden": lib.LG_RUN_FORBIDDEN,
+    "callback": lib.LG_RUN_CALLBACK,
+}
+
+
+def serialization_error(why: str, path: str) -> ScriptSerializationError:
+    """Return the error for a value that cannot enter Lua."""
+    return ScriptSerializationError(why, path=path)
+
+
+def run_error(
+    config: ScriptConfig,
+    outcome: int,
+    message: str | bytes,
+    line: int,
+    traceback: str | bytes,
+    path: str | bytes,
+    figures: tuple[int, int, int, int],
+    cause: BaseException | None,
+) -> ScriptError:
+    """Return the error of a run that did not end well; called by _fast.
+
+    Args:
+        config: The engine's.
+        outcome: An `enum lg_outcome` other than LG_RUN_OK.
+        message: The core's text, where the outcome has one.
+        line: Line of the script, 0 where unknown. For LG_RUN_DATA: 1 where a key is meant, not a value.
+        traceback: Lua's, or empty.
+        path: Inside the output, such as `[3].name`; for LG_RUN_FORBIDDEN what was tried.
+        figures: Bytes at the start, bytes at the peak or asked for beyond it, bytes of output so far, OS error.
+        cause: The exception of a host function that ended the run.
+
+    Raises:
+        BaseException: `cause`, where it is none that a script may swallow.
+    """
+    start, peak, output, os_error = figures
+    text = message if isinstance(message, str) else message.decode("utf-8", "backslashreplace")
+    error = _simple_error(config, outcome, text, line, (start, peak, output, os_error))
+    if error is None and outcome == lib.LG_RUN_CALLBACK:
+        raise cause if cause is not None else KeyboardInterrupt
+    where = path if isinstance(path, str) else path.decode("utf-8", "backslashreplace")
+    if error is None and outcome == lib.LG_RUN_FORBIDDEN:
+        error = OperationNotAllowed(where)
+    if error is None and outcome == lib.LG_RUN_DATA:
+        error = ScriptSerializationError(_not_data(text, is_key=bool(line)), path=f"output{where}")
+    if error is None:
+        trace = traceback if isinstance(traceback, str) else traceback.decode("utf-8", "backslashreplace")
+        error = ScriptRuntimeError(text, line=line or None, traceback=trace or None)
+    error.__cause__ = cause
+    return error
+
+
+def _simple_error(
+    config: ScriptConfig, outcome: int, text: str, line: int, figures: tuple[int, int, int, int]
+) -> ScriptError | None:
+    """Return the error of an outcome that its figures describe, None for the others."""
+    start, peak, output, os_error = figures
+    if outcome == lib.LG_RUN_SYNTAX:
+        return ScriptSyntaxError(text, line=line or None)
+    if outcome == lib.LG_RUN_MEMORY:
+        return MemoryLimitExceeded((peak - start) / _MIB, float(config.memory_limit_mb or 0))
+    if outcome == lib.LG_RUN_NO_MEMORY:
+        return ScriptRuntimeError("the operating system refused memory", line=line or None)
+    if outcome == lib.LG_RUN_TIMEOUT:
+        return ScriptTimeoutError(float(config.timeout_ms or 0))
+    if outcome == lib.LG_RUN_CPU:
+        return ScriptTimeoutError(float(config.cpu_time_ms or 0), clock="cpu")
+    if outcome == lib.LG_RUN_BUDGET:
+        return InstructionLimitExceeded(config.max_instructions or 0)
+    if outcome == lib.LG_RUN_INTERRUPTED:
+        return ScriptInterruptedError()
+    if outcome == lib.LG_RUN_OUTPUT:
+        return OutputLimitExceeded(output, config.max_output_size)
+    if outcome == lib.LG_RUN_UNWATCHED:
+        return ScriptRuntimeError(f"no watchdog could be set up, so nothing was run: {_os_error_text(os_error)}")
+    return None
+
+
+def _not_data(what: str, *, is_key: bool) -> str:
+    """Say what is wrong with a value of the output."""
+    if what == "cycle":
+        return "a table contains itself; return plain data"
+    if what == "depth":
+        return f"tables are nested deeper than {MAX_DEPTH} levels; return flatter data"
+    kind = "a key" if is_key else "a value"
+    return f"{kind} of type {what} is not plain data; return nil, booleans, numbers, strings and tables of these"
+
+
+# --- the join ---------------------------------------------------------------------------------------------------------
+
+_fast.bind(int(ffi.cast("uintptr_t", lib.lg_core_get())))
+# What _fast makes and calls, by the names that csrc/fast/fastmodule.c lists.
+FAST_OBJECTS: dict[str, object] = {
+    "status_error": status_error,
+    "serialization_error": serialization_error,
+    "run_error": run_error,
+    "EngineBusyError": EngineBusyError,
+    "EngineClosedError": EngineClosedError,
+    "MemorySnapshot": MemorySnapshot,
+    "MemoryDelta": MemoryDelta,
+    "LogEntry": LogEntry,
+    "ScriptMemory": ScriptMemory,
+    "ScriptResult": ScriptResult,
+}
+_fast.set_types(FAST_OBJECTS)
+
+# --- Lua states -------------------------------------------------------------------------------------------------------
+
+
+def resolve_lua(instance: str, path: str) -> tuple[int, str]:
+    """Find the Lua C API in one of lupa's loaded modules.
+
+    Args:
+        instance: `"lua54"` and the like.
+        path: The module's file.
+
+    Returns:
+        The address of the core's calls for that Lua, and `""`; or 0, and what is missing.
+    """
+    return _fast.resolve(instance, path)
+
+
+def _nanoseconds(milliseconds: float | None) -> int:
+    """Return a time limit in the core's unit; 0 for none."""
+    return 0 if milliseconds is None else max(1, int(milliseconds * _NS_PER_MS))
+
+
+def new_state(
+    ops: int,
+    config: ScriptConfig,
+    main_thread: int,
+    internal: Mapping[str, Callable[..., Any]] = MappingProxyType({}),
+    prelude: bytes | None = None,
+) -> _fast.State:
+    """Make a Lua state with a config's limits.
+
+    Args:
+        ops: What `resolve_lua` returned.
+        config: The limits, functions and environment.
+        main_thread: The identity of Python's main thread, in which runs look for signals.
+        internal: Host functions for the prelude only, by names with a dot.
+        prelude: Lua text that adds to the globals; see csrc/guard/env.h.
+
+    Raises:
+        MemoryError: There is not enough for a Lua state.
+    """
+    tracking = config.memory_tracking
+    environment = tuple(text for pair in config.environment_variables.items() for text in pair)
+    memory_mb = config.memory_limit_mb
+    limits = (
+        0 if memory_mb is None else max(1, int(memory_mb * _MIB)),
+        _nanoseconds(config.timeout_ms),
+        _nanoseconds(config.cpu_time_ms),
+        config.max_instructions or 0,
+        not config.deadline_includes_callbacks,
+        config.max_output_size,
+        config.max_log_size,
+        config.max_log_entries,
+        tracking.enabled,
+        tracking.on_error == "raise",
+        config.deadlines == "hook",
+    )
+    functions = {**config.functions, **internal}
+    names, calls = tuple(functions), tuple(functions.values())
+    return _fast.state(ops, names, calls, environment, limits, config, main_thread, prelude)
+
+
+# --- the process probe ------------------------------------------------------------------------------------------------
+
+snapshot = _fast.snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeDescription:
+    """What the figures of this build's probe are, for people; None where there is no such figure.
+
+    Attributes:
+        platform: `"linux"`, `"macos"`, `"windows"` or `"unsupported"`.
+        rss: Where `rss_bytes` comes from.
+        heap: Where `heap_size_bytes` comes from.
+        heap_in_use: Where `heap_in_use_bytes` looks, on this machine.
+    """
+
+    platform: str
+    rss: str | None
+    heap: str | None
+    heap_in_use: str | None
+
+
+def describe_probe() -> ProbeDescription:
+    """Return what this platform's probe measures and how; takes no reading."""
+    out = ffi.new("struct lg_probe_description *")
+    lib.lg_probe_describe(out)
+    texts = (out.rss, out.heap, out.heap_in_use)
+    rss, heap, heap_in_use = (None if text == ffi.NULL else ffi.string(text).decode() for text in texts)
+    return ProbeDescription(ffi.string(out.platform).decode(), rss, heap, heap_in_use)
+
+
+def heap_in_use_bytes() -> int:
+    """Return the bytes that the C allocator has handed out and not got back; gives up the GIL meanwhile.
+
+    Raises:
+        PlatformUnavailableError: This platform's allocator cannot say.
+        InvalidDataError: It said something that cannot be true.
+    """
+    out, os_error = ffi.new("int64_t *"), ffi.new("int *")
+    status = lib.lg_probe_heap_in_use(out, os_error)
+    if status != lib.LG_OK:
+        raise status_error(status, os_error[0], "asking the C allocator for its bytes in use")
+    return int(out[0])
+
+
+def set_statm_path(path: str | os.PathLike[str] | None) -> None:
+    """Let the Linux probe read another file in place of /proc/self/statm; None goes back to that.
+
+    Not while another thread takes a snapshot.
+
+    Raises:
+        PlatformUnavailableError: This is not Linux.
+        MemoryTrackingError: The path is empty, too long, or holds a NUL.
+    """
+    encoded = None if path is None else os.fsencode(path)
+    if encoded is not None and b"\0" in encoded:
+        raise MemoryTrackingError(f"{path!r} cannot be a path: it holds a NUL")
+    status = lib.lg_probe_set_statm_path(ffi.NULL if encoded is None else encoded)
+    if status == lib.LG_BAD_ARGUMENT:
+        raise MemoryTrackingError(f"{path!r} cannot be a path: it is empty or too long")
+    if status != lib.LG_OK:
+        raise status_error(status, 0, "choosing the file to read the memory from")

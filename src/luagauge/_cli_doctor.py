@@ -1,0 +1,166 @@
+"""What this installation measures here, and how: found out by trying, not by looking it up."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import sys
+from dataclasses import asdict
+from typing import Any
+
+from rich.text import Text
+
+from luagauge import _binding
+from luagauge._cli_report import console, facts_table, print_table, size_text
+from luagauge._lupa import available
+from luagauge.config import ScriptConfig
+from luagauge.engine import LuaEngine
+from luagauge.errors import LuaGaugeError, MemoryLimitExceeded, MemoryTrackingError, ScriptTimeoutError
+from luagauge.results import ScriptResult
+
+_TIMEOUT_MS = 20.0
+_LIMIT_MB = 1.0
+_MEASURED = 'return string.rep("x", 100000)'
+_HUNGRY = 'local t = {} for i = 1, 1e7 do t[i] = string.rep("x", 1000) .. i end'
+_ENDLESS = "while true do end"
+# How runs are ended: `ScriptResult.deadlines`.
+_DEADLINES = {
+    "signal": "one native watchdog thread sends SIGURG to the thread of a run that is due; the signal's handler "
+    "sets Lua's hook, which ends the run. Nothing is installed while a run is within its time.",
+    "hook": "a hook inside Lua looks whether the run is due, which makes scripts slower: the way where lupa's module "
+    "does not offer the Lua C API, and where ScriptConfig(deadlines='hook') asks for it.",
+}
+_JIT_OFF = "its JIT compiler is off, because compiled code looks at no hook and so no deadline could end it"
+
+
+def examine() -> dict[str, Any]:
+    """Try everything out. About 30 ms for each Lua version.
+
+    Returns:
+        Plain data, with `"healthy"` telling whether the probe and at least one Lua work, and no check failed.
+    """
+    probe = _examine_probe()
+    lua = {version: _examine_lua(version, problem) for version, problem in available().items()}
+    usable = [found for found in lua.values() if found["usable"]]
+    ways = {found["deadlines"] for found in usable}
+    return {
+        "healthy": probe["error"] is None and bool(usable) and all(found["ok"] for found in usable),
+        "luagauge": importlib.metadata.version("luagauge"),
+        "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "free_threaded": not getattr(sys, "_is_gil_enabled", lambda: True)(),
+        "platform": platform.platform(),
+        "machine": platform.machine(),
+        "lupa": importlib.metadata.version("lupa"),
+        "cffi": importlib.metadata.version("cffi"),
+        "probe": probe,
+        "deadlines": {way: text for way, text in _DEADLINES.items() if way in ways},
+        "lua": lua,
+    }
+
+
+def _examine_probe() -> dict[str, Any]:
+    """Describe the process probe and take a reading."""
+    probe: dict[str, Any] = {**asdict(_binding.describe_probe()), "snapshot": None, "heap_in_use_bytes": None}
+    probe["error"] = None
+    try:
+        probe["snapshot"] = asdict(_binding.snapshot())
+        probe["heap_in_use_bytes"] = _binding.heap_in_use_bytes() if probe["heap_in_use"] is not None else None
+    except MemoryTrackingError as error:
+        probe["error"] = str(error)
+    return probe
+
+
+def _examine_lua(version: str, problem: str | None) -> dict[str, Any]:
+    """Run three small scripts on one Lua: one is measured, one is over its memory limit, one over its time."""
+    found: dict[str, Any] = {
+        "usable": problem is None, "ok": False, "problem": problem, "figures": None, "source": None,
+        "memory_limit": None, "deadlines": None, "deadline_ms": None, "stopped_after_ms": None, "note": None,
+    }  # fmt: skip
+    if problem is not None:
+        return found
+    config = ScriptConfig(lua=version, timeout_ms=_TIMEOUT_MS * 50, memory_limit_mb=_LIMIT_MB)
+    try:
+        with LuaEngine(config) as engine:
+            measured = engine.execute_script(_MEASURED)
+            hungry = engine.execute_script(_HUNGRY)
+        with LuaEngine(ScriptConfig(lua=version, timeout_ms=_TIMEOUT_MS)) as engine:
+            endless = engine.execute_script(_ENDLESS)
+    except LuaGaugeError as error:
+        found["problem"] = str(error)
+        return found
+    _judge(found, measured, hungry, endless)
+    return found
+
+
+def _judge(found: dict[str, Any], measured: ScriptResult, hungry: ScriptResult, endless: ScriptResult) -> None:
+    """Fill in what the three runs showed."""
+    memory = measured.memory
+    if memory is not None:
+        found["source"] = memory.source
+        found["figures"] = (
+            "exact" if memory.source == "allocator" else "sampled"
+        )  # the peak; the rest is exact there too
+    limited = isinstance(hungry.error, MemoryLimitExceeded)
+    stopped = isinstance(endless.error, ScriptTimeoutError)
+    found["note"] = _JIT_OFF if measured.jit_off else None
+    found["memory_limit"] = "enforced" if limited else "not enforced"
+    found["deadlines"] = endless.deadlines
+    found["deadline_ms"] = _TIMEOUT_MS
+    found["stopped_after_ms"] = round(endless.duration_ms, 3) if stopped else None
+    failures = [
+        f"{what} {result.error}"
+        for what, result, good in (
+            ("a measured run:", measured, measured.success and memory is not None),
+            ("a run over its memory limit:", hungry, limited),
+            ("a run over its time:", endless, stopped),
+        )
+        if not good
+    ]
+    found["ok"] = not failures
+    found["problem"] = "; ".join(failures) or None
+
+
+def show(facts: dict[str, Any]) -> None:
+    """Print what `examine` found."""
+    out = console()
+    table = facts_table()
+    table.add_row("luagauge", f"{facts['luagauge']}, with lupa {facts['lupa']} and cffi {facts['cffi']}")
+    table.add_row("Python", facts["python"] + (", free-threaded" if facts["free_threaded"] else ""))
+    table.add_row("platform", facts["platform"])
+    for name, text in _probe_rows(facts["probe"]):
+        table.add_row(name, text)
+    table.add_row("deadlines", "\n".join(facts["deadlines"].values()) or "none: no Lua is usable")
+    for version, found in facts["lua"].items():
+        name = version.replace("luajit", "LuaJIT ") if version.startswith("luajit") else f"Lua {version}"
+        table.add_row(name, Text(_lua_text(found), style="" if found["ok"] else "red" if found["usable"] else "dim"))
+    print_table(out, table)
+    verdict = "everything works here" if facts["healthy"] else "something does not work here: see above"
+    out.print(Text(verdict, style="green" if facts["healthy"] else "bold red"))
+
+
+def _probe_rows(probe: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return the rows about the process's memory."""
+    reading = probe["snapshot"] or {}
+    rows = [("process", f"probe for {probe['platform']}" + (f": {probe['error']}" if probe["error"] else ""))]
+    for name, how, size_bytes in (
+        ("  RSS", probe["rss"], reading.get("rss_bytes")),
+        ("  heap size", probe["heap"], reading.get("heap_size_bytes")),
+        ("  heap in use", probe["heap_in_use"], probe["heap_in_use_bytes"]),
+    ):
+        if how is None or (size_bytes is None and probe["error"] is None):
+            rows.append((name, "not available here" + (f": {how} gives none" if how else "")))
+        else:
+            rows.append((name, how if size_bytes is None else f"now {size_text(size_bytes)}; {how}"))
+    return rows
+
+
+def _lua_text(found: dict[str, Any]) -> str:
+    """Return one Lua version's state in a line."""
+    if not found["usable"]:
+        return f"not usable: {found['problem']}"
+    if not found["ok"]:
+        return f"failed: {found['problem']}"
+    text = f"{found['figures']} figures ({found['source']}), memory limit {found['memory_limit']}, "
+    text += f"deadline of {found['deadline_ms']:g} ms ended a run after {found['stopped_after_ms']:.1f} ms"
+    text += f" by a {found['deadlines']}"
+    return text + (f"; {found['note']}" if found["note"] else "")

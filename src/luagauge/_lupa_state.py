@@ -1,0 +1,539 @@
+"""A Lua state on lupa's Python API alone: the fallback where lupa's module does not export the Lua C API.
+
+`LupaState` does what `_fast.State` does, with `ScriptMemory.source == "lupa"`: current use and the limit are exact
+(lupa counts in its allocator), the peak is sampled, gross figures are unknown. Deadlines come from a hook inside Lua,
+which slows every instruction down on 5.4 and 5.5. The Lua side is in _lua/.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from functools import cache
+from importlib.resources import files
+from typing import Any, TypeVar
+
+from luagauge import _binding
+from luagauge._lupa_data import Outgoing, text
+from luagauge._lupa_host import Host
+from luagauge._lupa_watch import watcher
+from luagauge.config import ScriptConfig
+from luagauge.errors import (
+    EngineBusyError,
+    EngineClosedError,
+    MemoryTrackingError,
+    PlatformUnavailableError,
+    ScriptError,
+)
+from luagauge.results import LogEntry, MemoryDelta, MemorySnapshot, ScriptMemory, ScriptResult
+
+T = TypeVar("T")
+
+_MIB = 1048576
+_KIB = 1024
+_PARTS = ("guard", "data", "base", "math", "match", "strings", "tables", "run")
+_HOOK_EVERY = 1000  # instructions between two looks at the clock
+_BUDGET_STEP = 100  # instructions that max_instructions counts at a time
+_INTEGERS_SINCE = (5, 3)
+_HOLDER, _RUN, _WATCHER = 0, 1, 2  # the one key of LupaState._hold, and its values; _lua/guard.lua knows them too
+_WAIT_SECONDS = 0.05  # a thread that waits for the state looks this often whether it is still wanted there
+_SEED_BITS = 52  # what every Lua's numbers hold
+
+
+@cache
+def _source(part: str) -> bytes:
+    """Return the text of a part of the Lua side."""
+    return files("luagauge").joinpath("_lua").joinpath(f"{part}.lua").read_bytes()
+
+
+def _no_attributes(_object: object, _name: object, _setting: object) -> None:
+    """Refuse Lua every attribute of every Python object."""
+    raise AttributeError("Python objects are closed to scripts")
+
+
+def _limit_bytes(config: ScriptConfig) -> int:
+    """Return the memory limit in bytes, 0 for none."""
+    return 0 if config.memory_limit_mb is None else max(1, int(config.memory_limit_mb * _MIB))
+
+
+class LupaState:
+    """One Lua state and the calls of an engine; the same as `_fast.State`."""
+
+    def __init__(self, instance: str, config: ScriptConfig) -> None:
+        """Make the Lua state and its sandbox.
+
+        Args:
+            instance: The name of lupa's module, such as `"lua54"`.
+            config: The limits, functions and environment.
+
+        Raises:
+            PlatformUnavailableError: This Lua takes no memory limit from lupa.
+        """
+        self._config = config
+        self._closed = False
+        self._owner: int | None = None
+        self._given_up = 0  # a thread that need not wait any longer
+        self._lock = threading.Lock()
+        self._runs = 0
+        self._peak_bytes = 0
+        self._hooked = threading.local()
+        # Who holds the memory limit still: the run while it is lifted, or the watching thread; see _lua/guard.lua.
+        self._hold = {_HOLDER: _RUN}
+        lupa: Any = importlib.import_module(f"lupa.{instance}")
+        self._lua_error: type[Exception] = lupa.LuaError
+        try:
+            self._runtime = lupa.LuaRuntime(
+                register_eval=False,
+                register_builtins=False,
+                attribute_filter=_no_attributes,
+                unpack_returned_tuples=True,
+                encoding=None,
+                max_memory=0,
+            )
+        except lupa.LuaError as error:
+            raise PlatformUnavailableError(
+                f"lupa's {instance} module neither offers the Lua C API here nor takes a memory limit ({error})"
+            ) from error
+        self._host = Host(config, integers=lupa.LUA_VERSION >= _INTEGERS_SINCE)
+        self._build(self._runtime)
+
+    def _build(self, runtime: Any) -> None:
+        """Load the Lua side."""
+        config, host, hold = self._config, self._host, self._hold
+        slow = config.timeout_ms is not None or config.cpu_time_ms is not None
+        budget = config.max_instructions
+        limited = slow or budget is not None
+        self._period = _BUDGET_STEP if budget is not None else _HOOK_EVERY if slow else 0
+        environment = {name.encode(): value.encode() for name, value in config.environment_variables.items()}
+        given = {
+            "guard": (hold.setdefault, hold.pop, runtime.set_max_memory, runtime.get_memory_used, host.attend),
+            "data": (host.emit, host.pull, host.incoming.clear),
+            "base": (host.log.append, time.time, runtime.table_from(environment)),
+            "math": (secrets.randbits(_SEED_BITS), secrets.randbits(_SEED_BITS)),
+            "run": (host.call,),
+        }
+        shared, load_part, close_globals = runtime.compile(_source("load"), name=b"=luagauge")(limited)
+        for part in _PARTS:
+            load_part(_source(part), f"=luagauge.{part}".encode(), *given.get(part, ()))
+        shared[b"max_output"] = config.max_output_size
+        for index, name in enumerate(host.names):
+            shared[b"offer"](index, name.encode())
+        close_globals()
+        self._shared = shared
+        self._call_run, self._call_compile = shared[b"run"], shared[b"compile_only"]
+        self._call_finish, self._call_release = shared[b"finish"], shared[b"release"]
+        self._call_shut_down = shared[b"shut_down"]
+        runtime.gccollect()
+
+    # --- what the engine asks for ---
+
+    @property
+    def closed(self) -> bool:
+        """True once closed."""
+        return self._closed
+
+    @property
+    def owner(self) -> int | None:
+        """The thread whose run is on, or None."""
+        return self._owner
+
+    @property
+    def idle(self) -> bool:
+        """True while no run is on."""
+        return self._owner is None
+
+    def run(  # the native state takes its arguments by position, and this one stands in for it
+        self,
+        ref: int,
+        globals_: int,
+        source: bytes | None,
+        name: bytes | None,
+        keep: bool,  # noqa: FBT001 - see above
+        context: Any,
+        /,
+    ) -> Any:
+        """Run a compiled script, or compile and run one.
+
+        Args:
+            ref: What `compile` returned, or -1 to compile `source`.
+            globals_: Not used: here every run gets all globals.
+            source: The script, with `ref` -1.
+            name: Its chunk name.
+            keep: Keep the compiled script, and return its ref beside the result.
+            context: The script's `context`, or None.
+
+        Raises:
+            ScriptSerializationError: The context is not plain data.
+            EngineClosedError: The state is closed.
+            EngineBusyError: The call came from inside a run.
+            MemoryTrackingError: The process could not be measured, and `on_error` is "raise".
+        """
+        del globals_
+        compiled = ref if ref >= 0 else None
+        self._enter()
+        try:
+            outgoing = None if context is None else Outgoing(context, "", integers=self._host.integers)
+            period = self._period or (_HOOK_EVERY if getattr(self._hooked, "always", False) else 0)
+            limits = (_limit_bytes(self._config), period)
+            budget = self._config.max_instructions
+            result, kept = self._guarded(
+                outgoing,
+                lambda seconds: self._call_run(compiled, source, name, outgoing is not None, *limits, seconds, budget),
+                name,
+                keep=keep,
+            )
+        finally:
+            self._leave()
+        return (result, kept, 0) if keep else result
+
+    def compile(self, ref: int, globals_: int, source: bytes, name: bytes, keep: bool, /) -> Any:  # noqa: FBT001 - as above
+        """Compile a script; `run` says the rest."""
+        del ref, globals_
+        self._enter()
+        try:
+            limit = _limit_bytes(self._config)
+            result, kept = self._guarded(
+                None, lambda seconds: self._call_compile(source, name, limit, self._period, seconds), name, keep=keep
+            )
+        finally:
+            self._leave()
+        return (result, kept, 0) if keep else result
+
+    def release(self, ref: int, /) -> bool:
+        """Forget a compiled script; False, and nothing done, while the state is in use or once it is closed."""
+        if not self._lock.acquire(blocking=False):
+            return False
+        try:
+            if not self._closed:
+                self._call_release(ref)
+            return True
+        finally:
+            self._lock.release()
+
+    def interrupt_thread(self, thread: int, /) -> bool:
+        """End the run in progress if this thread runs it, and say whether; end its wait for another one's."""
+        if self._owner == thread:
+            return self.interrupt()
+        self._given_up = thread
+        return False
+
+    def interruptible(self, call: Callable[..., T]) -> Callable[..., T]:
+        """Return `call`, made so that `interrupt()` ends any run in it, at a deadline's cost in speed."""
+
+        def hooked(*args: Any, **kwargs: Any) -> T:
+            self._hooked.always = True
+            try:
+                return call(*args, **kwargs)
+            finally:
+                self._hooked.always = False
+
+        return hooked
+
+    def interrupt(self) -> bool:
+        """End the run in progress, from any thread or a signal handler; say whether there was one.
+
+        A run that is neither hooked for a deadline nor `interruptible` ends when it next allocates or calls a host
+        function.
+        """
+        if self._owner is None or self._closed:
+            return False
+        if self._host.reason is None:
+            self._host.reason = "interrupted"
+        return True
+
+    def counters(self) -> tuple[int, int, int]:
+        """Return bytes in use, bytes held (the same: lupa knows no more), and runs so far.
+
+        Raises:
+            EngineClosedError: The state is closed.
+        """
+        if self._closed:
+            raise EngineClosedError
+        used = int(self._runtime.get_memory_used(total=True))
+        return used, used, self._runs
+
+    def close(self) -> None:
+        """Close the Lua state, after the run in progress.
+
+        Raises:
+            EngineBusyError: The call came from inside a run.
+        """
+        if self._closed:
+            return
+        self._enter()
+        try:
+            self._closed = True
+            self._call_shut_down()
+            # Lua lets go of what Python gave it, and with the last of it the runtime goes.
+            del self._shared, self._call_run, self._call_compile, self._call_finish, self._call_release
+            del self._call_shut_down
+            self._runtime.gccollect()
+            self._runtime.gccollect()
+            del self._runtime
+        finally:
+            self._leave()
+
+    def __del__(self) -> None:
+        """Close what nobody closed: Lua and Python hold each other."""
+        if not getattr(self, "_closed", True) and self._owner is None and hasattr(self, "_call_shut_down"):
+            self.close()
+
+    # --- one user at a time ---
+
+    def _enter(self) -> None:
+        """Take the state for this thread."""
+        me = threading.get_ident()
+        if self._owner == me:
+            raise EngineBusyError
+        if not self._lock.acquire(blocking=False):
+            self._wait(me)
+        if self._closed:
+            self._lock.release()
+            raise EngineClosedError
+        self._host.reason = None  # now: from the next line on interrupt() says that there is a run, and must end it
+        self._owner = me
+
+    def _wait(self, me: int) -> None:
+        """Wait for the lock, until `interrupt_thread` says that nobody wants it any more.
+
+        Raises:
+            EngineBusyError: It did.
+        """
+        if self._given_up == me:  # said to an earlier wait of this thread, which had just ended
+            self._given_up = 0
+        while not self._lock.acquire(timeout=_WAIT_SECONDS):
+            if self._given_up == me:
+                self._given_up = 0
+                raise EngineBusyError
+
+    def _leave(self) -> None:
+        """Give it back."""
+        self._owner = None
+        self._lock.release()
+
+    # --- the watching thread ---
+
+    def look(self) -> None:
+        """Sample the memory in use; take the memory away from a run that is to end. Called by the watching thread."""
+        if self._hold.setdefault(_HOLDER, _WATCHER) != _WATCHER:
+            return  # the run is with the host: that is no use of the script's, and nothing may be refused
+        try:
+            self._peak_bytes = max(self._peak_bytes, self._runtime.get_memory_used(total=True))
+            if self._host.overdue():
+                self._runtime.set_max_memory(1, total=True)
+        finally:
+            del self._hold[_HOLDER]
+
+    # --- a run ---
+
+    def _guarded(
+        self, outgoing: Outgoing | None, call: Any, name: bytes | None, *, keep: bool
+    ) -> tuple[ScriptResult, int]:
+        """Measure and watch a call into Lua; return its result, and the ref of the script that was kept."""
+        started = time.perf_counter()
+        host = self._host
+        self._runs += 1
+        self._peak_bytes = 0
+        self._shared[b"log_left"] = self._config.max_log_entries
+        self._shared[b"log_bytes"] = self._config.max_log_size
+        self._shared[b"logs_dropped"] = 0
+        try:
+            watcher.add(self)
+            begun, shared = watcher.begun, watcher.active > 1
+            host.begin()  # now: the first run of a process starts the watching thread
+            host.outgoing = outgoing
+            before = self._snapshot()
+            self._call_lua(call)
+            after = self._snapshot()
+        finally:
+            watcher.remove(self)
+        shared = shared or watcher.begun != begun
+        report = _Report(self._call_finish(keep))
+        try:
+            result = self._result(report, name, (before, after), time.perf_counter() - started, shared=shared)
+        except BaseException:
+            if report.ref >= 0:  # nobody else will hear of it
+                self._call_release(report.ref)
+            raise
+        if result.error is not None and report.ref >= 0 and report.outcome == "syntax":
+            report.ref = -1
+        return result, report.ref
+
+    def _call_lua(self, call: Any) -> None:
+        """Run; whatever comes of it, the limit is lifted and the lock held afterwards."""
+        try:
+            call(self._host.seconds_left())
+        except BaseException as error:
+            watcher.remove(self)
+            watcher.settle()
+            self._hold[_HOLDER] = _RUN
+            self._runtime.set_max_memory(0)
+            self._shared[b"depth"] = 1  # the hook may still be there
+            if not isinstance(error, (self._lua_error, MemoryError)):
+                raise
+            # The run was ended, or refused memory, just outside the script: Lua's finish() tells.
+
+    def _snapshot(self) -> MemorySnapshot | MemoryTrackingError | None:
+        """Measure the process, if that is wanted."""
+        if not self._config.memory_tracking.enabled:
+            return None
+        try:
+            return _binding.snapshot()
+        except MemoryTrackingError as error:
+            return error
+
+    def _result(
+        self,
+        report: _Report,
+        name: bytes | None,
+        readings: tuple[Any, Any],
+        seconds: float,
+        *,
+        shared: bool,
+    ) -> ScriptResult:
+        """Put the result together."""
+        config, host = self._config, self._host
+        for reading in readings:
+            if isinstance(reading, MemoryTrackingError) and config.memory_tracking.on_error == "raise":
+                raise reading
+        peak = max(report.start, report.end, report.peak_kib * _KIB, self._peak_bytes)
+        error = None if report.outcome == "ok" else self._error(report, name, peak)
+        output = None
+        if error is None:
+            values = host.incoming.take()
+            output = None if not values else values[0] if len(values) == 1 else tuple(values)
+        memory = None
+        if config.memory_tracking.enabled:
+            memory = ScriptMemory(
+                start_bytes=report.start,
+                end_bytes=report.end,
+                peak_bytes=peak,
+                allocated_bytes=None,
+                allocation_count=None,
+                refused_allocations=None,
+                reserved_bytes=report.end,
+                process=_delta(*readings),
+                process_shared=shared,
+                source="lupa",
+            )
+        return ScriptResult(
+            success=error is None,
+            output=output,
+            logs=_logs(host.log),
+            duration_ms=seconds * 1000,
+            memory_used_mb=None if memory is None else (peak - report.start) / _MIB,
+            error=error,
+            memory=memory,
+            logs_dropped=report.logs_dropped,
+            deadlines="hook",
+            jit_off=config.lua.startswith("luajit"),
+        )
+
+    def _error(self, report: _Report, name: bytes | None, peak: int) -> ScriptError:
+        """Return the error of a run that did not end well."""
+        config, host = self._config, self._host
+        outcome, line, cause = report.outcome, report.line, None
+        if outcome == "due" or host.reason is not None:  # whatever it said when it was ended
+            outcome = "budget" if report.spent else host.reason or "interrupted"
+            if isinstance(report.fatal, BaseException):
+                outcome, host.cause = "callback", report.fatal
+            elif report.fatal is not None:  # Lua's own words: it had no room on its stack for calling the host
+                outcome, report.message = "error", bytes(report.fatal)
+            cause = host.cause if outcome == "callback" else None
+        elif outcome == "error" and report.kind == "forbidden":
+            outcome = "forbidden"
+        elif outcome == "error" and report.kind == "callback":
+            cause = host.cause
+        elif outcome == "memory":
+            limit = _limit_bytes(config)
+            outcome, peak = ("memory", max(peak, report.start + limit + 1)) if limit else ("no_memory", peak)
+        elif outcome == "data":
+            line = int(report.kind == "key")
+        elif outcome == "syntax":
+            line = _syntax_line(name or b"", report.message)
+        return _binding.run_error(
+            config,
+            _binding.OUTCOMES[outcome],
+            text(report.message),
+            line,
+            _traceback(report.traceback),
+            text(report.path),
+            (report.start, peak, report.size, 0),
+            cause,
+        )
+
+
+class _Report:
+    """What Lua says of a run: the values that finish() in _lua/run.lua returns."""
+
+    __slots__ = (
+        "end",
+        "fatal",
+        "kind",
+        "line",
+        "logs_dropped",
+        "message",
+        "outcome",
+        "path",
+        "peak_kib",
+        "ref",
+        "size",
+        "spent",
+        "start",
+        "traceback",
+    )
+
+    def __init__(self, values: tuple[Any, ...]) -> None:
+        self.outcome: str = values[0].decode()
+        self.message: bytes = values[1]
+        self.line: int = values[2]
+        self.traceback: bytes = values[3]
+        self.path: bytes = values[4]
+        self.kind: str = values[5].decode()
+        self.start, self.end = int(values[6]), int(values[7])
+        self.peak_kib = int(values[8])
+        self.size = int(values[9])
+        self.logs_dropped = int(values[10])
+        self.spent = bool(values[11])
+        self.ref = int(values[12])
+        self.fatal: BaseException | bytes | None = values[13]
+
+
+def _delta(before: object, after: object) -> MemoryDelta | None:
+    """Return the change between two readings, or None where one failed or was not taken."""
+    if not isinstance(before, MemorySnapshot) or not isinstance(after, MemorySnapshot):
+        return None
+    heap = None
+    if before.heap_size_bytes is not None and after.heap_size_bytes is not None:
+        heap = after.heap_size_bytes - before.heap_size_bytes
+    return MemoryDelta(heap, after.rss_bytes - before.rss_bytes, after.timestamp - before.timestamp)
+
+
+def _logs(lines: list[bytes]) -> tuple[LogEntry, ...]:
+    """Return the log entries: in each line the length of the level, the time, the level and the message."""
+    entries = []
+    for line in lines:
+        length, moment, rest = line.split(b":", 2)
+        level, message = rest[: int(length)], rest[int(length) :]
+        entries.append(LogEntry(level.decode("utf-8", "backslashreplace"), text(message), float(moment)))
+    return tuple(entries)
+
+
+def _traceback(trace: bytes) -> str:
+    """Return Lua's traceback without the frames of the sandbox itself."""
+    lines = trace.decode("utf-8", "backslashreplace").strip("\n").split("\n")
+    shown = [line for line in lines if not line.startswith("\tluagauge")]
+    return "\n".join(shown) if any(line.startswith("\t") for line in shown) else ""
+
+
+def _syntax_line(name: bytes, message: bytes) -> int:
+    """Return the line in `name:LINE: message`, 0 where there is none; Lua shortens a long name to "..." and its end."""
+    for found in re.finditer(rb":(\d+):", message):
+        head = message[: found.start()]
+        if head == name[1:] or (head[:3] == b"..." and name.endswith(head[3:])):
+            return int(found[1])
+    return 0

@@ -1,0 +1,272 @@
+"""What can be set. Every value is checked when the object is made; a wrong one is a `ConfigurationError`."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from types import MappingProxyType
+from typing import Any, Literal
+
+from luagauge.errors import ConfigurationError
+
+LUA_VERSIONS = ("5.1", "5.2", "5.3", "5.4", "5.5", "luajit2.0", "luajit2.1")
+"""The names that `ScriptConfig.lua` takes; which of them are there depends on the installed lupa."""
+
+_LUA_WORDS = frozenset(
+    [
+        "and",
+        "break",
+        "do",
+        "else",
+        "elseif",
+        "end",
+        "false",
+        "for",
+        "function",
+        "global",
+        "goto",
+        "if",
+        "in",
+        "local",
+        "nil",
+        "not",
+        "or",
+        "repeat",
+        "return",
+        "then",
+        "true",
+        "until",
+        "while",
+    ]
+)
+_GLOBALS_WITH_A_MEANING = frozenset(["_G", "context", "result"])  # of a run; a function there would break or be lost
+_MAX_COUNT = (1 << 62) - 1
+_MAX_MB = 1 << 43  # 2**63 bytes
+_MAX_MS = 1e12  # 31 years
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryTrackingConfig:
+    """How a `MemoryTracker` behaves.
+
+    Attributes:
+        enabled: False: no reading is ever taken, and every answer is None.
+        on_error: `"raise"`: a failed measurement raises. `"ignore"`: the answer is None instead, for hosts that would
+            rather run without figures than not run.
+        min_delta_mb: Changes of less than this many MiB (1,048,576 bytes), up or down, are noise and become 0.0 in
+            `MemoryTracker.delta_to_mb`. The deltas themselves are never altered. 0.0 keeps everything.
+
+    Raises:
+        ConfigurationError: A value is not one of these.
+    """
+
+    enabled: bool = True
+    on_error: Literal["raise", "ignore"] = "raise"
+    min_delta_mb: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Check every field."""
+        if not isinstance(self.enabled, bool):
+            raise ConfigurationError("enabled", self.enabled, "give True or False")
+        if self.on_error not in ("raise", "ignore"):
+            raise ConfigurationError("on_error", self.on_error, 'give "raise" or "ignore"')
+        number = isinstance(self.min_delta_mb, (int, float)) and not isinstance(self.min_delta_mb, bool)
+        if not number or not math.isfinite(self.min_delta_mb) or self.min_delta_mb < 0:
+            raise ConfigurationError("min_delta_mb", self.min_delta_mb, "give a finite number of MiB, 0 or more")
+
+
+def _check_number(name: str, value: object, unit: str, *, upper: float) -> None:
+    """Refuse anything but a number above 0 and below `upper`."""
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not number or not 0 < value < upper:  # type: ignore[operator]  # `number` says it is one
+        raise ConfigurationError(name, value, f"give {unit} above 0 and below {upper:g}, or None")
+
+
+def _check_count(name: str, value: object, *, lower: int = 0, or_none: str = "") -> None:
+    """Refuse anything but a whole number from `lower` to _MAX_COUNT."""
+    if not isinstance(value, int) or isinstance(value, bool) or not lower <= value <= _MAX_COUNT:
+        raise ConfigurationError(name, value, f"give a whole number from {lower} to {_MAX_COUNT}{or_none}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScriptConfig:
+    """What the scripts of a `LuaEngine` may use, and what is measured.
+
+    Attributes:
+        lua: The Lua version: one of `LUA_VERSIONS`.
+        timeout_ms: Wall time a run may take, in milliseconds, compiling and reading its output included; None for no
+            deadline.
+        cpu_time_ms: CPU time a run may use on its thread, in milliseconds, host functions included; None for no limit.
+        max_instructions: Lua VM instructions a run may execute, the same number every time; None for no limit. Counted
+            in steps of 100, and a resumed coroutine costs one step more. Counting slows every instruction: 1.4 to 2.5
+            times on 5.4 and 5.5, little on 5.1 to 5.3. What takes time without an instruction, such as a pattern, or
+            in 5.4 a chain of `__call`, takes none of it: set `timeout_ms` as well.
+        deadline_includes_callbacks: False: `timeout_ms` stands still while a host function runs.
+        deadlines: How a run that is due is told. `"signal"`: SIGURG, sent to its thread; nothing slows a run that is
+            within its time. `"hook"`: no signal is used, and none of the process's handlers or masks is touched; a hook
+            in every run looks every 1000 instructions, which makes scripts slower (README.md says how much), and lets
+            them go on for longer where each takes its time (SECURITY.md). For hosts that need SIGURG for themselves.
+            Where figures come from lupa's counters it is always `"hook"`.
+        memory_limit_mb: Growth of the Lua heap a run may reach, in MiB (1,048,576 bytes); None for no limit.
+        max_output_size: Bytes the output may take: 9 for a number or a table, a string's bytes and at most 9 more, 1
+            for the rest. The same bound holds for the arguments of one call of a host function.
+        max_log_entries: Entries `print` and `log` may make in a run; further ones are counted and dropped.
+        max_log_size: Bytes all log messages of a run may take together.
+        allow_filesystem: True gives scripts `io` (open, lines, close, type), `os.remove`, `os.rename`, `os.tmpname`,
+            and text-only `loadfile`, `dofile` and `require`, all below `filesystem_directories` and nowhere else;
+            symbolic links are not followed. POSIX only, and not where figures come from lupa's counters.
+        filesystem_directories: The directories for `allow_filesystem`; relative paths of scripts start at the first.
+        environment_variables: All that `os.getenv` sees.
+        functions: Python callables by the global name under which a script may call them. They get and return plain
+            data; an exception becomes a Lua error. They run on the thread of the run, and their time counts.
+        memory_tracking: Whether and how the process is measured around each run. With `enabled=False`,
+            `memory_used_mb` and `memory` are None; limits hold all the same.
+
+    Raises:
+        ConfigurationError: A value cannot be used; it names the field and what would be right.
+
+    Example:
+        >>> from dataclasses import replace
+        >>> strict = ScriptConfig(memory_limit_mb=16, timeout_ms=250)
+        >>> replace(strict, lua="5.1").memory_limit_mb
+        16
+        >>> ScriptConfig(timeout_ms=0)
+        Traceback (most recent call last):
+        luagauge.errors.ConfigurationError: timeout_ms is 0: give milliseconds above 0 and below 1e+12, or None
+    """
+
+    lua: str = "5.4"
+    timeout_ms: float | None = 5000
+    cpu_time_ms: float | None = None
+    max_instructions: int | None = None
+    deadline_includes_callbacks: bool = True
+    deadlines: Literal["signal", "hook"] = "signal"
+    memory_limit_mb: float | None = 100
+    max_output_size: int = 1 << 20
+    max_log_entries: int = 1000
+    max_log_size: int = 1 << 20
+    allow_filesystem: bool = False
+    filesystem_directories: Sequence[str | os.PathLike[str]] = ()
+    environment_variables: Mapping[str, str] = field(default_factory=dict)
+    functions: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
+    memory_tracking: MemoryTrackingConfig = field(default_factory=lambda: MemoryTrackingConfig(on_error="ignore"))
+
+    def __post_init__(self) -> None:
+        """Check every field, and take private copies of the mappings."""
+        if self.lua not in LUA_VERSIONS:
+            raise ConfigurationError("lua", self.lua, f"give one of {', '.join(LUA_VERSIONS)}")
+        if self.timeout_ms is not None:
+            _check_number("timeout_ms", self.timeout_ms, "milliseconds", upper=_MAX_MS)
+        if self.cpu_time_ms is not None:
+            _check_number("cpu_time_ms", self.cpu_time_ms, "milliseconds", upper=_MAX_MS)
+        if self.max_instructions is not None:
+            _check_count("max_instructions", self.max_instructions, lower=1, or_none=", or None")
+        if not isinstance(self.deadline_includes_callbacks, bool):
+            raise ConfigurationError(
+                "deadline_includes_callbacks", self.deadline_includes_callbacks, "give True or False"
+            )
+        if self.deadlines not in ("signal", "hook"):
+            raise ConfigurationError("deadlines", self.deadlines, 'give "signal" or "hook"')
+        if self.memory_limit_mb is not None:
+            _check_number("memory_limit_mb", self.memory_limit_mb, "MiB", upper=_MAX_MB)
+        for name in ("max_output_size", "max_log_entries", "max_log_size"):
+            _check_count(name, getattr(self, name))
+        directories = _directories(self.filesystem_directories, allowed=self.allow_filesystem)
+        object.__setattr__(self, "filesystem_directories", directories)
+        if not isinstance(self.memory_tracking, MemoryTrackingConfig):
+            raise ConfigurationError("memory_tracking", self.memory_tracking, "give a MemoryTrackingConfig")
+        object.__setattr__(self, "environment_variables", MappingProxyType(_environment(self.environment_variables)))
+        object.__setattr__(self, "functions", MappingProxyType(_functions(self.functions)))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copy and pickle by way of plain dicts: another process makes, and checks, the same settings anew."""
+        settings = {one.name: getattr(self, one.name) for one in fields(self) if one.init}
+        for name in ("environment_variables", "functions"):
+            settings[name] = dict(settings[name])
+        return _remade, (type(self), settings)
+
+
+def _remade(kind: type[ScriptConfig], settings: dict[str, Any]) -> ScriptConfig:
+    """Make a config from what `__reduce__` gave."""
+    return kind(**settings)
+
+
+def _directories(given: object, *, allowed: object) -> tuple[str, ...]:
+    """Return `filesystem_directories` as absolute paths without symbolic links, checked against `allow_filesystem`."""
+    if not isinstance(allowed, bool):
+        raise ConfigurationError("allow_filesystem", allowed, "give True or False")
+    if isinstance(given, (str, bytes)) or not isinstance(given, Sequence):
+        raise ConfigurationError("filesystem_directories", given, "give a list of directories")
+    if given and not allowed:
+        raise ConfigurationError("filesystem_directories", given, "it gives nothing without allow_filesystem=True")
+    if allowed and not given:
+        raise ConfigurationError("filesystem_directories", given, "allow_filesystem needs at least one directory")
+    found = []
+    for index, directory in enumerate(given):
+        # Not pathlib: `import luagauge` would load it, and urllib with it, for this alone.
+        if not isinstance(directory, (str, os.PathLike)) or not os.path.isdir(directory):  # noqa: PTH112
+            raise ConfigurationError(f"filesystem_directories[{index}]", directory, "give a directory that exists")
+        found.append(os.path.realpath(os.fspath(directory)))
+    return tuple(found)
+
+
+def _environment(given: object) -> dict[str, str]:
+    """Return a checked copy of `environment_variables`."""
+    if not isinstance(given, Mapping):
+        raise ConfigurationError("environment_variables", given, "give a mapping of str to str")
+    for name, value in given.items():
+        if not isinstance(name, str) or not name or "\0" in name or "=" in name:
+            raise ConfigurationError("environment_variables", name, "a name is a non-empty str without '=' and NUL")
+        if not isinstance(value, str) or "\0" in value:
+            raise ConfigurationError(f"environment_variables[{name!r}]", value, "a value is a str without NUL")
+        for text in (name, value):
+            _check_encodable(f"environment_variables[{name!r}]", text)
+    return dict(given)
+
+
+def _functions(given: object) -> dict[str, Callable[..., Any]]:
+    """Return a checked copy of `functions`."""
+    if not isinstance(given, Mapping):
+        raise ConfigurationError("functions", given, "give a mapping of names to callables")
+    for name, function in given.items():
+        identifier = isinstance(name, str) and name.isidentifier() and name.isascii()
+        if not identifier or name in _LUA_WORDS:
+            raise ConfigurationError("functions", name, "a name is an ASCII identifier that is no word of Lua's")
+        if name in _GLOBALS_WITH_A_MEANING:
+            raise ConfigurationError("functions", name, "this global has a meaning of its own; give another name")
+        if not callable(function):
+            raise ConfigurationError(f"functions[{name!r}]", function, "give a callable")
+    return dict(given)
+
+
+def _check_encodable(name: str, text: str) -> None:
+    """Refuse text that UTF-8 cannot hold."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ConfigurationError(name, text, "lone surrogates cannot be passed to Lua") from None
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptContext:
+    """What a run is told: the script sees it as the global table `context`.
+
+    Plain data only: None, bool, int, float, str, bytes, list, tuple, dict. It is copied into Lua; what the script
+    changes in it is its own.
+
+    Attributes:
+        request: The script's `context.request`.
+        response: The script's `context.response`.
+        metadata: The script's `context.metadata`.
+
+    Example:
+        >>> with LuaEngine() as engine:
+        ...     engine.execute_script("return context.request.path", ScriptContext(request={"path": "/"})).output
+        '/'
+    """
+
+    request: Any = field(default_factory=dict)
+    response: Any = field(default_factory=dict)
+    metadata: Any = field(default_factory=dict)

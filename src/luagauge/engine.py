@@ -1,0 +1,358 @@
+"""The engine: runs Lua scripts, measured and within limits."""
+
+from __future__ import annotations
+
+import weakref
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NoReturn, cast
+
+from luagauge import _lupa
+from luagauge.config import ScriptConfig, ScriptContext
+from luagauge.errors import ConfigurationError, ScriptError, ScriptSyntaxError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+    from luagauge._lupa_state import LupaState
+    from luagauge.results import ScriptResult
+
+_CACHED_SCRIPTS = 64
+_CACHED_SOURCE_BYTES = 1 << 16  # a longer source is compiled anew each time: keeping it would be keeping memory
+_DEFAULT_NAME = "script"
+
+
+class LuaScript:
+    """A script that was compiled once and can be run many times, by the engine that compiled it.
+
+    Made by `LuaEngine.precompile_script`. Dropping the last reference frees the compiled code.
+
+    Attributes:
+        name: The name that errors show.
+    """
+
+    __slots__ = ("__weakref__", "_compiled", "_engine", "name")
+
+    def __init__(self, engine: LuaEngine, compiled: _Compiled, name: str) -> None:
+        """Called by the engine only."""
+        self._engine = engine
+        self._compiled = compiled
+        self.name = name
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be copied or pickled.
+
+        Raises:
+            TypeError: Always.
+        """
+        raise TypeError("a LuaScript belongs to its engine and cannot be copied or pickled; hand its source on instead")
+
+    def __repr__(self) -> str:
+        """Name the script."""
+        return f"<LuaScript {self.name!r}>"
+
+
+class _Compiled:
+    """A compiled script in the Lua state. Whoever runs it holds a reference, so it is never freed under a run."""
+
+    __slots__ = ("__weakref__", "globals", "ref")
+
+    def __init__(self, ref: int, globals_: int, unused: list[int]) -> None:
+        """Take the core's figures; `unused` gets the ref when the last reference is gone."""
+        self.ref = ref
+        self.globals = globals_
+        weakref.finalize(self, unused.append, ref).atexit = False
+
+
+@dataclass(frozen=True, slots=True)
+class EngineStats:
+    """What an engine holds and did.
+
+    Attributes:
+        lua: The Lua version.
+        live_bytes: The Lua heap now (while a run is on: at some moment of it).
+        reserved_bytes: What the state holds from the operating system for it.
+        runs: Runs and compilations so far.
+        cached_scripts: Sources whose compiled form is kept.
+        source: Where memory figures come from (`ScriptMemory.source`).
+    """
+
+    lua: str
+    live_bytes: int
+    reserved_bytes: int
+    runs: int
+    cached_scripts: int
+    source: str
+
+
+class LuaEngine:
+    """Runs Lua scripts in one Lua state: measured to the byte, held to limits, each with fresh globals.
+
+    One run at a time: a second thread waits for the first; a call from inside its own host function is refused.
+    For parallel runs use one engine per thread; a run holds no GIL. Close an engine, or use it as a context manager, to
+    give its memory back at once.
+
+    Args:
+        config: Limits, Lua version and what scripts may use; the defaults of `ScriptConfig` where it is None.
+
+    Raises:
+        ConfigurationError: The installed lupa has no such Lua.
+        PlatformUnavailableError: This platform's lupa cannot hold that Lua to a memory limit.
+
+    Example:
+        >>> from luagauge import LuaEngine
+        >>> with LuaEngine() as engine:
+        ...     engine.execute_script("return 6 * 7").output
+        42
+    """
+
+    def __init__(self, config: ScriptConfig | None = None) -> None:
+        """Make the Lua state."""
+        if config is None:
+            config = ScriptConfig()
+        elif not isinstance(config, ScriptConfig):
+            raise ConfigurationError("config", config, "give a ScriptConfig")
+        self._config = config
+        self._state, self._source, self._run = _lupa.open_state(config)
+        self._cache: OrderedDict[tuple[str | bytes, str, type], _Compiled] = OrderedDict()
+        self._unused: list[int] = []  # refs of dropped scripts; freed when the state is free
+
+    @property
+    def config(self) -> ScriptConfig:
+        """The configuration the engine was made with."""
+        return self._config
+
+    @property
+    def closed(self) -> bool:
+        """True once the engine was closed."""
+        return self._state.closed
+
+    def execute_script(
+        self,
+        script: str | bytes | LuaScript,
+        context: ScriptContext | dict[str, Any] | None = None,
+        *,
+        name: str | None = None,
+    ) -> ScriptResult:
+        """Run a script.
+
+        The compiled form of a source is kept for the next time (the 64 used last, up to 64 KiB of source each).
+
+        Args:
+            script: Lua source, or what `precompile_script` returned.
+            context: What the script sees as `context`; a dict is taken as it is.
+            name: The name that errors show for a source; "script" where it is None.
+
+        Returns:
+            The result. Whatever the script did wrong is in it, never raised.
+
+        Raises:
+            ConfigurationError: `script`, `context` or `name` is not what is asked for.
+            ScriptSerializationError: The context holds something that is not plain data; `path` says where.
+            EngineClosedError: The engine is closed.
+            EngineBusyError: The call came from a host function of a run of this engine.
+            MemoryTrackingError: The process could not be measured, and `on_error` is "raise".
+            KeyboardInterrupt: Ctrl-C, or whatever else a signal handler or host function raised that is no Exception.
+        """
+        data = None if context is None else _context_data(context)
+        if type(script) is LuaScript:
+            if script._engine is not self:  # noqa: SLF001 - one module
+                raise ConfigurationError("script", script, "it was compiled by another engine")
+            code = script._compiled  # noqa: SLF001
+            return self._run(code.ref, code.globals, None, None, False, data)  # type: ignore[no-any-return]  # without `keep`
+        # With the type, so that text is never compared with bytes: python -b warns of that, and -bb raises.
+        key = (script, _DEFAULT_NAME if name is None else name, type(script))
+        try:
+            cached = self._cache[key]  # type: ignore[index]  # a wrong type is refused below
+            self._cache.move_to_end(key)  # type: ignore[arg-type]  # it was found
+        except (KeyError, TypeError):  # unknown, dropped by another thread just now, or not hashable
+            return self._execute_source(script, key[1], data)
+        return self._run(cached.ref, cached.globals, None, None, False, data)  # type: ignore[no-any-return]  # without `keep`
+
+    def _execute_source(self, script: object, name: str, data: Any) -> ScriptResult:
+        """Compile and run; keep the compiled form unless the source is long."""
+        source = _source_bytes("script", script, "give Lua source as str or bytes, or a precompiled LuaScript")
+        keep = len(source) <= _CACHED_SOURCE_BYTES and type(script) in (str, bytes)
+        answer = self._run(-1, 0, source, _chunk_name(name), keep, data)
+        if not keep:
+            return answer  # type: ignore[no-any-return]  # as above
+        result, ref, mentioned = answer
+        if ref >= 0:
+            compiled = _Compiled(ref, mentioned, self._unused)
+            self._cache.setdefault((script, name, type(script)), compiled)  # type: ignore[arg-type]  # `keep` checked it
+            if len(self._cache) > _CACHED_SCRIPTS:
+                self._cache.popitem(last=False)
+            self._free_unused()
+        return result  # type: ignore[no-any-return]  # with `keep`, a tuple
+
+    def _free_unused(self) -> None:
+        """Free the compiled code nobody uses any more, unless a run is on."""
+        while True:
+            try:
+                ref = self._unused.pop()
+            except IndexError:  # none left, or another thread took the last
+                return
+            if not self._state.release(ref):
+                self._unused.append(ref)
+                return
+
+    async def execute_script_async(
+        self,
+        script: str | bytes | LuaScript,
+        context: ScriptContext | dict[str, Any] | None = None,
+        *,
+        name: str | None = None,
+    ) -> ScriptResult:
+        """Run a script in a worker thread; cancelling the task interrupts the run, or its wait for another one's end.
+
+        The thread is one of the loop's default executor, of which there are few (`loop.set_default_executor`): what is
+        more waits, as do `asyncio.to_thread` and the look-up of host names, which use the same.
+
+        Args, returns and raises as `execute_script`.
+        """
+        from luagauge._aio import run_in_thread  # noqa: PLC0415 - asyncio is not for everybody
+
+        run = self._execute_interruptibly
+        return await run_in_thread(self._state.interrupt_thread, run, script, context, name=name)
+
+    @property
+    def _execute_interruptibly(self) -> Callable[..., ScriptResult]:
+        """`execute_script`, so that `interrupt()` ends even what has no deadline and never allocates.
+
+        On lupa's own counters that takes a hook, which a run without a deadline otherwise goes without.
+        """
+        if self._source == "lupa":
+            return cast("LupaState", self._state).interruptible(self.execute_script)
+        return self.execute_script
+
+    def precompile_script(self, source: str | bytes, *, name: str | None = None) -> LuaScript:
+        """Compile a script once, to run it many times.
+
+        Args:
+            source: Lua source.
+            name: The name that errors show; "script" where it is None.
+
+        Raises:
+            ScriptSyntaxError: It is not valid Lua; `line` says where.
+            ScriptError: Compiling went over the memory limit or the deadline.
+            ConfigurationError: `source` or `name` is not text.
+            EngineClosedError: The engine is closed.
+            EngineBusyError: The call came from a host function of a run of this engine.
+
+        Example:
+            >>> with LuaEngine() as engine:
+            ...     double = engine.precompile_script("return context.x * 2")
+            ...     [engine.execute_script(double, {"x": x}).output for x in (1, 2, 3)]
+            [2, 4, 6]
+        """
+        shown = _DEFAULT_NAME if name is None else name
+        code = _source_bytes("source", source)
+        result, ref, mentioned = self._state.compile(-1, 0, code, _chunk_name(shown), True)
+        result.raise_for_error()
+        script = LuaScript(self, _Compiled(ref, mentioned, self._unused), shown)
+        self._free_unused()
+        return script
+
+    def validate_syntax(self, source: str | bytes, *, name: str | None = None) -> ScriptSyntaxError | None:
+        """Compile a script and throw the code away.
+
+        Returns:
+            None where it is valid Lua, else the error with its line.
+
+        Raises:
+            ScriptError: Compiling went over the memory limit or the deadline.
+            ConfigurationError: `source` or `name` is not text.
+            EngineClosedError: The engine is closed.
+            EngineBusyError: The call came from a host function of a run of this engine.
+
+        Example:
+            >>> with LuaEngine() as engine:
+            ...     engine.validate_syntax("x = = 1").line
+            1
+        """
+        shown = _DEFAULT_NAME if name is None else name
+        result = self._state.compile(-1, 0, _source_bytes("source", source), _chunk_name(shown), False)
+        error: ScriptError | None = result.error
+        if error is None or isinstance(error, ScriptSyntaxError):
+            return error
+        raise error
+
+    def interrupt(self) -> bool:
+        """End the run in progress, from any thread or from a signal handler; its result is a `ScriptInterruptedError`.
+
+        Returns:
+            Whether a run was in progress.
+        """
+        return self._state.interrupt()
+
+    def stats(self) -> EngineStats:
+        """Return what the engine holds and did.
+
+        Raises:
+            EngineClosedError: The engine is closed.
+        """
+        live, reserved, runs = self._state.counters()
+        return EngineStats(self._config.lua, live, reserved, runs, len(self._cache), self._source)
+
+    def close(self) -> None:
+        """Close the Lua state and give its memory back, after the run in progress. Closing twice is fine.
+
+        Raises:
+            EngineBusyError: The call came from a host function of a run of this engine.
+        """
+        self._state.close()
+        self._cache.clear()
+        self._unused.clear()
+
+    def __enter__(self) -> LuaEngine:
+        """Return the engine, for `with`."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close it."""
+        self.close()
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be copied or pickled.
+
+        Raises:
+            TypeError: Always.
+        """
+        raise TypeError("a LuaEngine cannot be copied or pickled; hand its config on, and make another from that")
+
+    def __repr__(self) -> str:
+        """Say which Lua it runs and whether it is closed."""
+        return f"<LuaEngine lua={self._config.lua} {'closed' if self.closed else 'open'}>"
+
+
+def _source_bytes(setting: str, source: object, remedy: str = "give Lua source as str or bytes") -> bytes:
+    """Return a script's source as bytes."""
+    if isinstance(source, str):
+        try:
+            return source.encode()
+        except UnicodeEncodeError as error:
+            raise ConfigurationError(setting, source, f"it cannot be encoded as UTF-8 ({error.reason})") from None
+    if isinstance(source, (bytes, bytearray)):
+        return bytes(source)
+    if isinstance(source, LuaScript):
+        raise ConfigurationError(setting, source, "it is compiled already; give its source")
+    raise ConfigurationError(setting, source, remedy)
+
+
+def _chunk_name(name: object) -> bytes:
+    """Return a name as Lua's chunk name."""
+    if not isinstance(name, str) or "\0" in name:
+        raise ConfigurationError("name", name, "give a str without NUL")
+    return b"@" + name.encode(errors="replace")
+
+
+def _context_data(context: object) -> Any:
+    """Return the data that becomes the global `context`."""
+    if isinstance(context, ScriptContext):
+        return {"request": context.request, "response": context.response, "metadata": context.metadata}
+    if isinstance(context, dict):
+        return context
+    raise ConfigurationError("context", context, "give a ScriptContext, a dict or None")

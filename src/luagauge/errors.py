@@ -1,0 +1,250 @@
+"""Every error that luagauge raises or reports.
+
+Errors carry their figures as attributes; the text is for people, and no code decides by it. All of them survive
+`pickle` and `copy` with their attributes. A script's own failure is reported in `ScriptResult.error`; misuse of the
+library is raised.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+
+class LuaGaugeError(Exception):
+    """Root of every error of this package."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Rebuild from class, message and attributes, so that no subclass is tied to its constructor's form."""
+        return _rebuild, (type(self), self.args), self.__dict__
+
+
+def _rebuild(cls: type[LuaGaugeError], args: tuple[object, ...]) -> LuaGaugeError:
+    """Make an error without running its constructor; what Exception.__new__ is given becomes `args`."""
+    return Exception.__new__(cls, *args)
+
+
+class ConfigurationError(LuaGaugeError, ValueError):
+    """A setting or an argument has a value that cannot be used.
+
+    Attributes:
+        setting: The name of the setting, as the caller spells it.
+        value: The value that was refused.
+    """
+
+    def __init__(self, setting: str, value: object, remedy: str) -> None:
+        """Say which `setting` got which `value`, and what to give instead."""
+        super().__init__(f"{setting} is {_shortened(value)}: {remedy}")
+        self.setting = setting
+        self.value = value
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """As any error; a value that cannot be pickled, such as a lambda, goes as the text that the message shows."""
+        from pickle import dumps  # noqa: PLC0415 - `import luagauge` does without
+
+        attributes = dict(self.__dict__)
+        try:
+            dumps(self.value)
+        except Exception:  # noqa: BLE001 - whatever its own methods raise
+            attributes["value"] = _shortened(self.value)
+        return _rebuild, (type(self), self.args), attributes
+
+
+class EngineStateError(LuaGaugeError, RuntimeError):
+    """The engine is in a state in which the call makes no sense."""
+
+
+class EngineClosedError(EngineStateError):
+    """The engine was closed before the call."""
+
+    def __init__(self, message: str = "the engine is closed; make a new LuaEngine") -> None:
+        """Take a message that fits the object at hand."""
+        super().__init__(message)
+
+
+class EngineBusyError(EngineStateError):
+    """The engine is running a script, and the call came from inside that run, or could wait for its end for ever.
+
+    A call from another thread waits; it gets this error only in a forked child, where the run it waits for cannot end.
+    """
+
+    def __init__(
+        self, message: str = "the engine is running a script; use one engine per thread, and none inside its callbacks"
+    ) -> None:
+        """Take a message that fits the situation at hand."""
+        super().__init__(message)
+
+
+class MemoryTrackingError(LuaGaugeError):
+    """The memory of the process could not be measured.
+
+    Attributes:
+        os_error: The operating system's own code (errno, kern_return_t or GetLastError), or None.
+    """
+
+    def __init__(self, message: str, *, os_error: int | None = None) -> None:
+        """Take the message and the code of the OS call that failed, if one did."""
+        super().__init__(message)
+        self.os_error = os_error
+
+
+class PlatformUnavailableError(MemoryTrackingError):
+    """This platform has no such measurement, or hides what it is read from."""
+
+
+class MeasurementFailedError(MemoryTrackingError):
+    """The operating system refused the measurement."""
+
+
+class InvalidDataError(MemoryTrackingError):
+    """A measurement cannot be true: garbled OS data, readings in the wrong order, or not a reading at all."""
+
+
+class ScriptError(LuaGaugeError):
+    """A script failed, was refused or was stopped."""
+
+
+class ScriptSyntaxError(ScriptError):
+    """The source is not valid Lua.
+
+    Attributes:
+        line: The line of the source that the compiler stopped at, counted from 1, or None where it named none.
+    """
+
+    def __init__(self, message: str, *, line: int | None = None) -> None:
+        """Take the compiler's message and line."""
+        super().__init__(message)
+        self.line = line
+
+
+class ScriptRuntimeError(ScriptError):
+    """The script raised an error, or did something that Lua does not allow.
+
+    Attributes:
+        message: What was raised, as Lua words it: mostly with the script's name and the line in front.
+        line: The line it was raised at, counted from 1, or None where it is not known.
+        traceback: The Lua call stack as text, or None.
+    """
+
+    def __init__(self, message: str, *, line: int | None = None, traceback: str | None = None) -> None:
+        """Take Lua's message, line and traceback."""
+        super().__init__(message)
+        self.message = message
+        self.line = line
+        self.traceback = traceback
+
+
+class ScriptTimeoutError(ScriptError):
+    """The script was stopped because its time was over.
+
+    Attributes:
+        timeout_ms: The time it had, in milliseconds.
+        clock: `"wall"` for `timeout_ms`, `"cpu"` for `cpu_time_ms`.
+    """
+
+    def __init__(self, timeout_ms: float, *, clock: Literal["wall", "cpu"] = "wall") -> None:
+        """Take the limit that was passed, and the clock it is on."""
+        unit, setting = ("ms", "timeout_ms") if clock == "wall" else ("ms of CPU time", "cpu_time_ms")
+        super().__init__(f"the script was still running after its {timeout_ms:g} {unit}; raise {setting} or do less")
+        self.timeout_ms = timeout_ms
+        self.clock = clock
+
+
+class ScriptInterruptedError(ScriptError):
+    """The script was stopped by `LuaEngine.interrupt()` or Ctrl-C."""
+
+    def __init__(self, message: str = "the script was interrupted") -> None:
+        """Take a message that says by what."""
+        super().__init__(message)
+
+
+class ScriptSerializationError(ScriptError):
+    """A value cannot cross between Python and Lua.
+
+    Attributes:
+        path: Where the value stands, such as `request.items[3].when`.
+    """
+
+    def __init__(self, message: str, *, path: str) -> None:
+        """Take what is wrong with the value, and where it stands."""
+        super().__init__(f"{path}: {message}" if path else message)
+        self.path = path
+
+
+class SecurityViolation(ScriptError):
+    """The script went over a limit or tried what it may not do."""
+
+
+class MemoryLimitExceeded(SecurityViolation, MemoryError):
+    """The script needed more memory than it may have.
+
+    Attributes:
+        used_mb: What it used or asked for, in MiB (1,048,576 bytes).
+        limit_mb: What it may use, in MiB.
+    """
+
+    def __init__(self, used_mb: float, limit_mb: float) -> None:
+        """Take both figures in MiB."""
+        used, limit = f"{used_mb:.6g} MiB", f"{limit_mb:.6g} MiB"
+        if used == limit or limit_mb < _SMALL_MB:
+            used, limit = f"{used_mb * _BYTES_PER_MIB:,.0f} bytes", f"{int(limit_mb * _BYTES_PER_MIB):,}"
+        super().__init__(f"the script needed {used}, over its limit of {limit}; raise memory_limit_mb or keep less")
+        self.used_mb = used_mb
+        self.limit_mb = limit_mb
+
+
+class InstructionLimitExceeded(SecurityViolation):
+    """The script executed more instructions than it may.
+
+    Attributes:
+        limit: `max_instructions`.
+    """
+
+    def __init__(self, limit: int) -> None:
+        """Take the limit."""
+        super().__init__(f"the script went over its {limit} instructions; raise max_instructions or do less")
+        self.limit = limit
+
+
+class OutputLimitExceeded(SecurityViolation):
+    """The script's result is larger than it may be.
+
+    Attributes:
+        size_bytes: The size that was reached when the limit was noticed; the whole may be larger.
+        limit_bytes: The size it may have.
+    """
+
+    def __init__(self, size_bytes: int, limit_bytes: int) -> None:
+        """Take both figures in bytes."""
+        super().__init__(
+            f"the result takes at least {size_bytes} bytes, over its limit of {limit_bytes}; "
+            "raise max_output_size or return less"
+        )
+        self.size_bytes = size_bytes
+        self.limit_bytes = limit_bytes
+
+
+class OperationNotAllowed(SecurityViolation):
+    """The script tried something that its configuration does not allow.
+
+    Attributes:
+        operation: What it tried, such as `io.open`.
+    """
+
+    def __init__(self, operation: str, remedy: str | None = None) -> None:
+        """Take the operation and, where there is one, the setting that allows it."""
+        super().__init__(f"{operation} is not allowed" + (f"; {remedy}" if remedy else ""))
+        self.operation = operation
+
+
+def _shortened(value: object) -> str:
+    """Return `repr(value)`, cut where it would swamp the message; the type of what has none."""
+    try:
+        text = repr(value)
+    except Exception:  # noqa: BLE001 - an int of too many digits, or whatever a __repr__ raises
+        return f"an unprintable {type(value).__name__}"
+    return text if len(text) <= _MAX_REPR else f"{text[:_MAX_REPR]}..."
+
+
+_BYTES_PER_MIB = 1_048_576
+_MAX_REPR = 80
+_SMALL_MB = 0.1  # below, bytes are easier to read
