@@ -1,0 +1,116 @@
+/* Lists every function a script can reach in one Lua version: audit_driver LUA_LIBRARY.
+ *
+ * Starts where a script starts (all its globals, a string, a number, nil, a function, a coroutine) and follows table
+ * entries, metatables, upvalues and environments. One line each: the shortest path found first, and whether it is C. */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+
+#include LG_INSTANCE_FILE
+
+enum { MAX_SEEN = 4000, MAX_PATH = 400 };
+
+static struct {
+  const void *identity;
+  char path[MAX_PATH];
+  int depth;
+} queue[MAX_SEEN];
+static int queued;
+
+/* Put the value on top (popped) into the table of values to visit (index 1), unless it was met before. */
+static void visit_later(lua_State *L, const char *path, const char *step) {
+  int type = lua_type(L, -1);
+  const void *identity = lua_topointer(L, -1);
+  if (type != LUA_TTABLE && type != LUA_TFUNCTION && type != LUA_TTHREAD && type != LUA_TUSERDATA) identity = NULL;
+  for (int i = 0; i < queued && identity != NULL; i++) {
+    if (queue[i].identity == identity) identity = NULL;
+  }
+  if (identity == NULL || queued == MAX_SEEN) {
+    lua_pop(L, 1);
+    return;
+  }
+  queue[queued].identity = identity;
+  (void)snprintf(queue[queued].path, MAX_PATH, "%s%s", path, step);
+  queued++;
+  lua_rawseti(L, 1, queued);
+}
+
+/* The metatable of the value at index 2, its own or its type's. */
+static void visit_metatable(lua_State *L, const char *path) {
+  if (lua_getmetatable(L, 2)) visit_later(L, path, "<metatable>");
+}
+
+static void visit_table(lua_State *L, const char *path) {
+  char step[120];
+  lua_pushnil(L);
+  while (lua_next(L, 2)) {
+    if (lua_type(L, 3) == LUA_TSTRING)
+      (void)snprintf(step, sizeof step, ".%.100s", lua_tolstring(L, 3, NULL));
+    else
+      (void)snprintf(step, sizeof step, "[%s]", luaL_typename(L, 3));
+    visit_later(L, path, step);
+    lua_pushvalue(L, 3);
+    visit_later(L, path, "<key>");
+  }
+}
+
+static void visit_function(lua_State *L, const char *path) {
+  char step[40];
+  printf("%s %s\n", path, lua_iscfunction(L, 2) ? "C" : "Lua");
+  for (int i = 1; lua_getupvalue(L, 2, i) != NULL; i++) {
+    (void)snprintf(step, sizeof step, "<upvalue %d>", i);
+    visit_later(L, path, step);
+  }
+#if LG_LUA == 501
+  lua_getfenv(L, 2);
+  visit_later(L, path, "<environment>");
+#endif
+}
+
+static int audit(lua_State *L) {
+  struct lg_state *st = lua_touserdata(L, 1);
+  lua_settop(L, 0);
+  lua_newtable(L);
+  lg_env_push(L, st, LG_ALL_GLOBALS);
+  visit_later(L, "", "_G");
+  lua_pushliteral(L, "");
+  lua_insert(L, 2);
+  lua_settop(L, 2);
+  visit_metatable(L, "string");
+  lua_pushboolean(L, 1);
+  lua_replace(L, 2);
+  visit_metatable(L, "boolean");
+  lua_pushinteger(L, 1);
+  lua_replace(L, 2);
+  visit_metatable(L, "number");
+  lua_pushnil(L);
+  lua_replace(L, 2);
+  visit_metatable(L, "nil");
+  (void)lua_newthread(L);
+  lua_replace(L, 2);
+  visit_metatable(L, "coroutine");
+  for (int i = 0; i < queued; i++) {
+    lua_settop(L, 1);
+    (void)lua_rawgeti(L, 1, i + 1);
+    visit_metatable(L, queue[i].path);
+    if (lua_istable(L, 2)) visit_table(L, queue[i].path);
+    if (lua_isfunction(L, 2)) visit_function(L, queue[i].path);
+    if (lua_type(L, 2) == LUA_TUSERDATA || lua_type(L, 2) == LUA_TTHREAD)
+      printf("%s %s\n", queue[i].path, luaL_typename(L, 2));
+  }
+  return 0;
+}
+
+int main(int argc, char **argv) {
+  static const char *const names[] = {"host_function"};
+  const char *missing = "";
+  void *handle = argc > 1 ? dlopen(argv[1], RTLD_NOW | RTLD_LOCAL) : NULL;
+  const struct lg_ops *ops = handle == NULL ? NULL : LG_NAME(resolve)(dlsym, handle, &missing);
+  struct lg_state *st = ops == NULL ? NULL : lg_state_new(ops, 1, names, 0, NULL);
+  if (st == NULL || ops->open(st) != LG_OK) {
+    fprintf(stderr, "no Lua: %s\n", missing);
+    return 2;
+  }
+  int status = lg_protected(st->L, audit, st);
+  lg_state_free(st);
+  return status == LUA_OK && queued < MAX_SEEN ? 0 : 1;
+}

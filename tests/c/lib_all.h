@@ -1,0 +1,99 @@
+/* LG_DRIVER_LIBS of lib_driver.c: every sandbox library, and what the tests of them need.
+ *
+ * stock, ours               tables of libraries: string, table, math, os, and utf8 or bit (5.2's bit32) where there is one
+ * attempt(bytes, f, ...)    f(...) in a protected call, in which the heap may grow by that much (nil: without a bound):
+ *                           "ok", "error", "memory" (LUA_ERRMEM) or "interrupted", and the first result or error value
+ * version                   "lua51" ... "luajit21"
+ * tostring_ours             the sandbox's tostring
+ * collect_ours              the sandbox's collectgarbage */
+#ifndef LG_LIB_ALL_H
+#define LG_LIB_ALL_H
+
+#include "guard/lib_base.h"
+#include "guard/strbuf.h"
+#include "guard/lib_find.h"
+#include "guard/lib_string.h"
+#include "guard/lib_table.h"
+#include "guard/lib_utf8.h"
+#include "guard/lib_math.h"
+#include "guard/lib_os.h"
+#include "guard/lib_bit.h"
+
+#define LG_STRINGIFY_(x) #x
+#define LG_STRINGIFY(x) LG_STRINGIFY_(x)
+
+static const char *const lg_all_environ[] = {"HOME", "nowhere", "EMPTY", ""};
+
+static int lg_all_attempt(lua_State *L) {
+  struct lg_meter *m = &lg_state_of(L)->meter;
+  m->limit = lua_isnil(L, 1) ? LG_NO_LIMIT : m->current + (size_t)luaL_checknumber(L, 1);
+  int status = lua_pcall(L, lua_gettop(L) - 2, 1, 0);
+  m->limit = LG_NO_LIMIT;
+  const char *what = "ok";
+  if (status == LUA_ERRMEM)
+    what = "memory";
+  else if (status != LUA_OK)
+    what = lua_touserdata(L, -1) == (void *)(uintptr_t)&lg_interrupted_mark ? "interrupted" : "error";
+  (void)lua_pushstring(L, what);
+  lua_insert(L, -2);
+  return 2;
+}
+
+static int lg_all_tostring(lua_State *L) {
+  luaL_checkany(L, 1);
+  (void)lg_tostring(L, 1, NULL);
+  return 1;
+}
+
+static void lg_all_global(lua_State *L, const char *name) { /* pops the value */
+#if LG_LUA == 501
+  lua_setfield(L, LUA_GLOBALSINDEX, name);
+#else
+  (void)lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
+  lua_insert(L, -2);
+  lua_setfield(L, -2, name);
+  lua_pop(L, 1);
+#endif
+}
+
+static void lg_driver_open(lua_State *L) {
+  struct lg_state *st = lg_state_of(L);
+  st->environ_count = 2;
+  st->environ_pairs = (char **)(uintptr_t)lg_all_environ; /* only read */
+  const struct {
+    const char *name;
+    lua_CFunction open;
+    void (*ours)(lua_State *);
+  } libs[] = {
+      {"string", luaopen_string, lg_open_string}, {"table", luaopen_table, lg_open_table},
+      {"math", luaopen_math, lg_open_math},       {"os", luaopen_os, lg_open_os},
+#if LG_LUA >= 503
+      {"utf8", luaopen_utf8, lg_open_utf8},
+#elif LG_LUA == 502 || LG_JIT
+      {"bit", lg_luaopen_bit, lg_open_bit},
+#endif
+  };
+  lua_pushcfunction(L, lg_all_attempt);
+  lg_all_global(L, "attempt");
+  lua_pushcfunction(L, lg_all_tostring);
+  lg_all_global(L, "tostring_ours");
+  lua_pushcfunction(L, lg_collectgarbage);
+  lg_all_global(L, "collect_ours");
+  (void)lua_pushliteral(L, LG_STRINGIFY(LG_INSTANCE));
+  lg_all_global(L, "version");
+  lua_newtable(L);
+  int stock = lua_gettop(L);
+  lua_newtable(L);
+  for (size_t i = 0; i < sizeof libs / sizeof libs[0]; i++) {
+    lua_pushcfunction(L, libs[i].open);
+    (void)lua_pushstring(L, libs[i].name);
+    lua_call(L, 1, 1);
+    lua_setfield(L, stock, libs[i].name);
+    int before = lua_gettop(L);
+    libs[i].ours(L);
+    if (lua_gettop(L) != before + 1) luaL_error(L, "opening %s leaves %d values", libs[i].name, lua_gettop(L) - before);
+    lua_setfield(L, stock + 1, libs[i].name);
+  }
+}
+
+#endif

@@ -1,0 +1,293 @@
+/* Runs a Lua script against a Lua that is loaded at run time, with the stock functions and this project's side by side.
+ *
+ *   lib_driver LIBRARY SCRIPT [ARG...]
+ *
+ * LIBRARY is a shared object that exports the Lua C API of the version this file was compiled for (LG_LUA, LG_JIT). The
+ * same file built as a shared object is called from Python with one of lupa's modules as LIBRARY: lg_driver_main().
+ * The script sees, beside the stock base, string, table, math, os and io libraries:
+ *   stock, ours            tables of the stock functions, and of this project's, under the same names
+ *   arg                    {ARG...}
+ *   clock()                monotonic seconds
+ *   interrupt_in(seconds)  from then on the run counts as interrupted; 0: now
+ *   since_interrupt()      CPU seconds of this thread since it did
+ *   calm()                 not interrupted, and no such appointment; whether it had been interrupted
+ *   limit(bytes or nil)    how much the Lua heap may grow from here
+ *   heap()                 bytes in use
+ * Exit code 0, or 1 with the error on stderr.
+ * LG_DRIVER_LIBS, when defined, names a header to include instead of guard/lib_find.h: it defines
+ * lg_driver_open(lua_State *L), which leaves the two tables on the stack, `stock` below `ours`. */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/time.h>
+#include <time.h>
+
+#include "lua/lua_api.h"
+#include "guard/stackfloor.h"
+#include "guard/state.h"
+
+#ifdef LG_DRIVER_LIBS
+#include LG_DRIVER_LIBS
+#else
+#include "guard/lib_find.h"
+
+static void lg_driver_open(lua_State *L) {
+  lua_pushcfunction(L, luaopen_string);
+  (void)lua_pushliteral(L, "string");
+  lua_call(L, 1, 1);
+  lua_newtable(L);
+  lg_open_match(L);
+}
+#endif
+
+int lg_driver_main(int argc, char **argv);
+
+static struct lg_state state;
+
+static void *lg_plain_alloc(void *ud, void *ptr, size_t osize, size_t nsize) {
+  (void)ud;
+  (void)osize;
+  if (nsize == 0) {
+    free(ptr);
+    return NULL;
+  }
+  return realloc(ptr, nsize);
+}
+
+static double lg_cpu_seconds(void) {
+  struct timespec now;
+  (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+static volatile double lg_alarm_at; /* CPU seconds */
+
+static void lg_on_alarm(int signal_number) {
+  (void)signal_number;
+  lg_alarm_at = lg_cpu_seconds();
+  atomic_store(&state.interrupt, LG_INT_TIMEOUT);
+}
+
+static void lg_set_alarm(double seconds) {
+  struct itimerval when = {{0, 0}, {(time_t)seconds, (suseconds_t)((seconds - (double)(time_t)seconds) * 1e6)}};
+  (void)setitimer(ITIMER_REAL, &when, NULL);
+}
+
+static int lg_drv_clock(lua_State *L) {
+  struct timespec now;
+  (void)clock_gettime(CLOCK_MONOTONIC, &now);
+  lua_pushnumber(L, (double)now.tv_sec + (double)now.tv_nsec * 1e-9);
+  return 1;
+}
+
+static int lg_drv_interrupt_in(lua_State *L) {
+  double seconds = luaL_checknumber(L, 1);
+  if (seconds <= 0)
+    lg_on_alarm(0);
+  else
+    lg_set_alarm(seconds);
+  return 0;
+}
+
+static int lg_drv_since_interrupt(lua_State *L) {
+  lua_pushnumber(L, lg_cpu_seconds() - lg_alarm_at);
+  return 1;
+}
+
+static int lg_drv_calm(lua_State *L) {
+  lg_set_alarm(0);
+  lua_pushboolean(L, atomic_exchange(&state.interrupt, LG_INT_NONE) != LG_INT_NONE);
+  return 1;
+}
+
+static int lg_drv_limit(lua_State *L) {
+  struct lg_meter *m = &state.meter;
+  m->limit = lua_isnoneornil(L, 1) ? LG_NO_LIMIT : m->current + (size_t)luaL_checknumber(L, 1);
+  return 0;
+}
+
+static int lg_drv_heap(lua_State *L) {
+  lua_pushnumber(L, (double)state.meter.current);
+  return 1;
+}
+
+static void lg_drv_global(lua_State *L, const char *name) { /* pops the value */
+#if LG_LUA == 501
+  lua_setfield(L, LUA_GLOBALSINDEX, name);
+#else
+  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
+  lua_insert(L, -2);
+  lua_setfield(L, -2, name);
+  lua_pop(L, 1);
+#endif
+}
+
+static void lg_drv_functions(lua_State *L) {
+  static const struct {
+    const char *name;
+    lua_CFunction f;
+  } list[] = {{"clock", lg_drv_clock},
+              {"interrupt_in", lg_drv_interrupt_in},
+              {"since_interrupt", lg_drv_since_interrupt},
+              {"calm", lg_drv_calm},
+              {"limit", lg_drv_limit},
+              {"heap", lg_drv_heap}};
+  for (size_t i = 0; i < sizeof list / sizeof list[0]; i++) {
+    lua_pushcfunction(L, list[i].f);
+    lg_drv_global(L, list[i].name);
+  }
+}
+
+static void lg_drv_libraries(lua_State *L) {
+  static const char *const names[] = {"_G", "string", "table", "math", "os", "io"};
+  const lua_CFunction open[] = {luaopen_base, luaopen_string, luaopen_table, luaopen_math, luaopen_os, luaopen_io};
+  for (size_t i = 0; i < sizeof open / sizeof open[0]; i++) {
+    lua_pushcfunction(L, open[i]);
+    (void)lua_pushstring(L, i == 0 ? "" : names[i]);
+    lua_call(L, 1, LG_LUA == 501 ? 0 : 1); /* 5.1 sets the global itself; from 5.2 on that is the caller's part */
+    if (LG_LUA != 501) lg_drv_global(L, names[i]);
+  }
+#if LG_LUA != 501
+  lua_pushcfunction(L, luaopen_coroutine);
+  lua_call(L, 0, 1);
+  lg_drv_global(L, "coroutine");
+#endif
+}
+
+struct lg_text {
+  char *data;
+  size_t len;
+};
+
+static const char *lg_drv_read(lua_State *L, void *ud, size_t *size) {
+  struct lg_text *text = ud;
+  (void)L;
+  *size = text->len;
+  text->len = 0;
+  return *size > 0 ? text->data : NULL;
+}
+
+static struct lg_text lg_drv_file(const char *path) {
+  struct lg_text text = {NULL, 0};
+  FILE *f = fopen(path, "rb");
+  if (f == NULL) return text;
+  if (fseek(f, 0, SEEK_END) == 0) {
+    long size = ftell(f);
+    rewind(f);
+    text.data = size > 0 ? malloc((size_t)size) : NULL;
+    if (text.data != NULL) text.len = fread(text.data, 1, (size_t)size, f);
+  }
+  (void)fclose(f);
+  return text;
+}
+
+/* Protected; its argument is a light userdata: the argument vector from the script on, NULL at its end. */
+static int lg_drv_body(lua_State *L) {
+  char **argv = lua_touserdata(L, 1);
+  lg_drv_libraries(L);
+  lg_drv_functions(L);
+  lg_box_open(L, &state);
+  lg_driver_open(L);
+  lg_drv_global(L, "ours");
+  lg_drv_global(L, "stock");
+  lua_newtable(L);
+  for (int i = 1; argv[i] != NULL; i++) {
+    (void)lua_pushstring(L, argv[i]);
+    lua_rawseti(L, -2, i);
+  }
+  lg_drv_global(L, "arg");
+  struct lg_text text = lg_drv_file(argv[0]);
+  (void)lua_pushstring(L, "@");
+  (void)lua_pushstring(L, argv[0]);
+  lua_concat(L, 2);
+#if LG_LUA == 501
+  int status = lua_load(L, lg_drv_read, &text, lua_tostring(L, -1));
+#else
+  int status = lua_load(L, lg_drv_read, &text, lua_tostring(L, -1), "t");
+#endif
+  free(text.data);
+  if (status != LUA_OK) return lua_error(L);
+  lua_call(L, 0, 0);
+  return 0;
+}
+
+static lua_State *lg_drv_state(void) {
+  memset(&state, 0, sizeof state);
+  lg_meter_init(&state.meter);
+#if LG_JIT /* its allocator cannot be replaced */
+  lua_State *L = luaL_newstate();
+  if (L == NULL) return NULL;
+  state.meter.chained = lua_getallocf(L, &state.meter.chained_ud);
+  state.meter.current = (size_t)lg_gc(L, LUA_GCCOUNT) * 1024 + (size_t)lg_gc(L, LUA_GCCOUNTB);
+  lua_setallocf(L, lg_meter_alloc, &state);
+  (void)luaJIT_setmode(L, 0, 0); /* the engine off, as in the sandbox */
+  return L;
+#else
+  state.meter.chained = lg_plain_alloc; /* one malloc per block: what a sanitizer wants */
+#if LG_LUA >= 505
+  return lua_newstate(lg_meter_alloc, &state, 1);
+#else
+  return lua_newstate(lg_meter_alloc, &state);
+#endif
+#endif
+}
+
+static void lg_drv_close(lua_State *L) {
+#if LG_JIT
+  lua_setallocf(L, state.meter.chained, state.meter.chained_ud);
+#endif
+  lua_close(L);
+  lg_meter_close(&state.meter);
+}
+
+static int lg_drv_resolve(const char *path) {
+  void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+  if (handle == NULL) {
+    fprintf(stderr, "%s\n", dlerror());
+    return -1;
+  }
+  /* The fields by their order: their names are macros for calls through the table. */
+#define LG_DRV_NAME(ret, name, params) #name,
+  static const char *const names[] = {LG_API_ALL(LG_DRV_NAME)};
+#undef LG_DRV_NAME
+  _Static_assert(sizeof lg_api == sizeof names / sizeof names[0] * sizeof(void *), "one pointer for each name");
+  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+    void *symbol = dlsym(handle, names[i]);
+    if (symbol == NULL) {
+      fprintf(stderr, "%s does not export %s\n", path, names[i]);
+      return -1;
+    }
+    memcpy((char *)&lg_api + i * sizeof symbol, &symbol, sizeof symbol);
+  }
+  return 0;
+}
+
+int lg_driver_main(int argc, char **argv) {
+  if (argc < 3) {
+    fprintf(stderr, "usage: lib_driver LIBRARY SCRIPT [ARG...]\n");
+    return 2;
+  }
+  if (lg_drv_resolve(argv[1]) != 0) return 2;
+  lua_State *L = lg_drv_state();
+  if (L == NULL) {
+    fprintf(stderr, "no Lua state\n");
+    return 2;
+  }
+  (void)signal(SIGALRM, lg_on_alarm);
+  state.stack_floor = lg_c_floor();
+  lua_pushcfunction(L, lg_drv_body);
+  lua_pushlightuserdata(L, argv + 2);
+  int status = lua_pcall(L, 1, 0, 0);
+  if (status != LUA_OK) {
+    const char *message = lua_tostring(L, -1);
+    fprintf(stderr, "error: %s\n", message != NULL ? message : "(not a string)");
+  }
+  lg_drv_close(L);
+  (void)fflush(stdout); /* inside Python nothing else would */
+  return status == LUA_OK ? 0 : 1;
+}
+
+int main(int argc, char **argv) { return lg_driver_main(argc, argv); }

@@ -1,0 +1,192 @@
+"""Build the Luas of lupa's source distribution, and drivers for them, for the C tests.
+
+LUAGAUGE_LUPA_SDIST names lupa's sdist (a .tar.gz, or the directory it unpacks to). Results are kept in
+LUAGAUGE_C_TEST_DIR (default tests/c/build) under names that hold version and variant, and built anew only when a source
+is newer. The PUC versions are compiled here; LuaJIT is built by its own Makefile.
+
+    python tests/c/lua_build.py [plain|sanitized] [lua51 ...]    prints the paths
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import tarfile
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+C_TESTS = ROOT / "tests" / "c"
+WARNINGS = ["-Wall", "-Wextra", "-Wconversion", "-Werror", "-Wno-unused-function"]
+SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-fno-omit-frame-pointer"]
+VARIANTS = {"plain": ["-O2"], "sanitized": ["-O1", "-g", *SANITIZERS]}
+TOLERATED = ["-fno-sanitize=alignment,signed-integer-overflow"]
+"""What the Luas themselves do and UBSan minds. 5.5.1 places its main state 8 bytes into a block, for a union that wants
+16; 5.1 and 5.2 let integers wrap where a table is asked for a number that is no index."""
+IN_LUPA = """
+import ctypes, importlib, sys
+name, driver, *arguments = sys.argv[1:]
+module = importlib.import_module("lupa." + name)
+words = [word.encode() for word in (driver, module.__file__, *arguments)]
+sys.exit(ctypes.CDLL(driver).lg_driver_main(len(words), (ctypes.c_char_p * (len(words) + 1))(*words)))
+"""
+"""Runs a driver inside Python, on the Lua that one of lupa's modules holds."""
+UNUSED = {"lua.c", "luac.c", "ltests.c", "onelua.c", "print.c"}
+"""Sources of a Lua that are programs or debugging aids, not the library."""
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A Lua as the C core names it."""
+
+    name: str
+    number: int
+    """LG_LUA: 501 for 5.1 and LuaJIT, to 505."""
+    jit: int = 0
+    """LG_JIT: 20, 21, or 0."""
+
+    @property
+    def defines(self) -> list[str]:
+        """The compiler arguments that choose this version in the core's sources."""
+        return [f"-DLG_LUA={self.number}", f"-DLG_JIT={self.jit}", f"-DLG_INSTANCE={self.name}"]
+
+
+PUC = tuple(Version(f"lua5{minor}", 500 + minor) for minor in range(1, 6))
+LUAJIT = (Version("luajit20", 501, 20), Version("luajit21", 501, 21))
+VERSIONS = {version.name: version for version in (*PUC, *LUAJIT)}
+
+
+def build_folder() -> Path:
+    """Return where results are kept; made when it is not there."""
+    folder = Path(os.environ.get("LUAGAUGE_C_TEST_DIR") or C_TESTS / "build")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def sdist() -> Path:
+    """Return the directory of lupa's unpacked sdist.
+
+    Raises:
+        LookupError: LUAGAUGE_LUPA_SDIST is not set, or names nothing that holds Lua's sources.
+    """
+    named = os.environ.get("LUAGAUGE_LUPA_SDIST")
+    if not named:
+        message = "LUAGAUGE_LUPA_SDIST is not set: it names lupa's sdist (a .tar.gz or an unpacked directory)"
+        raise LookupError(message)
+    path = Path(named)
+    if path.is_file():
+        target = build_folder() / "sdist"
+        if not target.is_dir():
+            with tarfile.open(path) as archive:
+                archive.extractall(target, filter="data")
+        path = next(target.iterdir())
+    if not (path / "third-party").is_dir():
+        message = f"{path} holds no third-party/ directory"
+        raise LookupError(message)
+    return path
+
+
+def compiler() -> list[str]:
+    """Return the C compiler's command (CC)."""
+    return shlex.split(os.environ.get("CC", "gcc"))
+
+
+def is_current(result: Path, sources: list[Path]) -> bool:
+    """Return whether `result` is there and no source is newer."""
+    return result.exists() and all(source.stat().st_mtime <= result.stat().st_mtime for source in sources)
+
+
+def build_puc(version: Version, variant: str) -> Path:
+    """Return the shared object of a PUC Lua."""
+    folder = sdist() / "third-party" / version.name
+    folder = folder / "src" if (folder / "src").is_dir() else folder
+    sources = sorted(source for source in folder.glob("*.c") if source.name not in UNUSED)
+    result = build_folder() / f"lib{version.name}-{variant}.so"
+    if not is_current(result, sources):
+        command = [*compiler(), "-std=gnu99", "-w", "-fPIC", "-shared", *VARIANTS[variant], *TOLERATED]
+        subprocess.run([*command, "-I", str(folder), *map(str, sources), "-lm", "-o", str(result)], check=True)
+    return result
+
+
+def build_luajit(version: Version) -> Path:
+    """Return the shared object of a LuaJIT, built by its own Makefile in a copy of its sources."""
+    result = build_folder() / f"lib{version.name}-plain.so"
+    if not result.exists():
+        work = build_folder() / f"{version.name}-src"
+        shutil.copytree(sdist() / "third-party" / version.name, work, dirs_exist_ok=True)
+        environment = {key: value for key, value in os.environ.items() if key not in {"CFLAGS", "LDFLAGS"}}
+        command = ["make", "-C", str(work / "src"), "BUILDMODE=dynamic", "libluajit.so"]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment)
+        shutil.copy2(work / "src" / "libluajit.so", result)
+    return result
+
+
+def build_lua(version: Version, variant: str) -> Path:
+    """Return the shared object of a Lua; LuaJIT is never sanitized (it manages its own memory)."""
+    return build_luajit(version) if version.jit else build_puc(version, variant)
+
+
+def build_driver(
+    version: Version,
+    variant: str,
+    *,
+    source: str = "lib_driver.c",
+    libs: str | None = None,
+    shared: bool = False,
+    extra: tuple[str, ...] = (),
+) -> Path:
+    """Return the driver program for a Lua version.
+
+    Args:
+        version: The Lua it is compiled for.
+        variant: "plain" or "sanitized".
+        source: Its main file in tests/c.
+        libs: LG_DRIVER_LIBS, a header below csrc/ or tests/c.
+        shared: Make a shared object, to be called inside Python.
+        extra: More compiler arguments.
+    """
+    tag = "" if libs is None else "-" + Path(libs).stem
+    result = build_folder() / f"{Path(source).stem}{tag}-{version.name}-{variant}{'.so' if shared else ''}"
+    meter = sorted(path for path in (ROOT / "csrc" / "meter").glob("*.c") if path.name != "pages_windows.c")
+    files = [C_TESTS / source, *meter, *(ROOT / "csrc" / "guard" / name for name in ("buf.c", "stackfloor.c"))]
+    headers = [*(ROOT / "csrc").rglob("*.h"), *C_TESTS.glob("*.h")]
+    if not is_current(result, [*files, *headers]):
+        command = [*compiler(), "-std=c11", "-g", *WARNINGS, *VARIANTS[variant], *version.defines, *extra]
+        if libs is not None:
+            command.append(f'-DLG_DRIVER_LIBS="{libs}"')
+        if shared:
+            command += ["-fPIC", "-shared"]
+        command += ["-I", str(ROOT / "csrc"), "-I", str(C_TESTS), *map(str, files), "-ldl", "-o", str(result)]
+        subprocess.run(command, check=True)
+    return result
+
+
+def driver_command(version: Version, variant: str, *, in_lupa: bool = False, libs: str | None = None) -> list[str]:
+    """Return the command that runs a script, whose path and arguments are to follow.
+
+    Args:
+        version: The Lua to run on.
+        variant: "plain" or "sanitized".
+        in_lupa: Use the Lua of the installed lupa (plain only), not one built from its sdist.
+        libs: As for build_driver.
+    """
+    if in_lupa:
+        driver = build_driver(version, variant, libs=libs, shared=True)
+        return [sys.executable, "-c", IN_LUPA, version.name, str(driver)]
+    return [str(build_driver(version, variant, libs=libs)), str(build_lua(version, variant))]
+
+
+def main(arguments: list[str]) -> int:
+    """Build what the arguments name and print where it is."""
+    variant = "sanitized" if "sanitized" in arguments else "plain"
+    names = [argument for argument in arguments if argument in VERSIONS] or [version.name for version in PUC]
+    for name in names:
+        print(build_lua(VERSIONS[name], variant), build_driver(VERSIONS[name], variant))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

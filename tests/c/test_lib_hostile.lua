@@ -1,0 +1,118 @@
+-- Calls that would run for seconds or for ever, each told to stop after 20 ms: each must end as interrupted. A call
+-- that never looks at the deadline shows as a test that hangs, or as one that ended by itself.
+local unpack = unpack or table.unpack
+local number = tonumber((version:gsub("luajit%d+", "51"):gsub("lua", "")))
+local is_jit = version:sub(1, 6) == "luajit"
+local s, t, m, o, u = ours.string, ours.table, ours.math, ours.os, ours.utf8
+
+local worst, worst_name, count = 0, "", 0
+local function stops(name, f, ...)
+  collectgarbage()
+  interrupt_in(0.02)
+  local begin = clock()
+  local outcome, value = attempt(nil, f, ...)
+  local took = clock() - begin
+  calm()
+  if outcome ~= "interrupted" then
+    error(string.format("%s ended as '%s' (%s) after %.3f s", name, outcome, tostring(value):sub(1, 100), took), 0)
+  end
+  count = count + 1
+  if took > worst then worst, worst_name = took, name end
+end
+
+local function again(f, ...)
+  while true do f(...) end
+end
+
+-- Lengths that are not true: 31 elements whose border is at 2^30, or a __len.
+local function long()
+  local list = {}
+  for k = 0, 30 do list[2 ^ k] = true end
+  if #list < 2 ^ 29 and number >= 52 then list = setmetatable({}, { __len = function() return 2 ^ 30 end }) end
+  if number >= 53 then list = setmetatable({}, { __len = function() return math.tointeger(2 ^ 30) end }) end
+  return list
+end
+local has_long = number >= 52 or #long() >= 2 ^ 29
+local endless = setmetatable({}, { __len = function() return math.maxinteger and math.maxinteger - 1 or 2 ^ 31 - 2 end,
+  __index = function() return "x" end, __newindex = function() end })
+
+local big = string.rep("a", 2 ^ 27)
+local mega = string.rep("a", 2 ^ 20)
+stops("rep", again, s.rep, "x", 2 ^ 24)
+stops("rep of a long unit", again, s.rep, mega, 2 ^ 6)
+stops("rep, many times", again, s.rep, "ab", 1000)
+stops("reverse", again, s.reverse, big)
+stops("upper", again, s.upper, big)
+stops("lower", again, s.lower, big)
+stops("char", again, s.char, unpack({ 65, 66, 67 }))
+stops("format of literals", again, s.format, string.rep("%%", 2 ^ 24))
+stops("format of text", again, s.format, "%s%s", mega, mega)
+stops("format of quotes", s.format, "%q", string.rep("\n", 2 ^ 26))
+stops("format of numbers", again, s.format, string.rep("%99.99f", 200), unpack((function()
+  local list = {}
+  for i = 1, 200 do list[i] = 1e300 + i end
+  return list
+end)()))
+stops("date", o.date, string.rep("%c", 2 ^ 22))
+stops("date of literals", again, o.date, string.rep("%%", 2 ^ 20))
+
+do
+  local list = {}
+  for i = 1, 200 do list[i] = number >= 53 and mega or "1" .. string.rep("0", 2 ^ 22) end
+  stops("max", again, m.max, unpack(list))
+  stops("min", again, m.min, unpack(list))
+end
+
+do
+  local zeros, list = string.rep("0", 2 ^ 22), {}
+  for i = 1, 200 do list[i] = zeros end
+  if ours.bit then stops("bor", ours.bit.bor, unpack(list)) end
+  local fields = setmetatable({}, { __index = function() return zeros end })
+  stops("time", again, function() pcall(o.time, fields) o.time(fields) end)
+end
+if has_long then
+  stops("sort with a C function", t.sort, long(), rawequal)
+  stops("sort", t.sort, long(), function() return false end)
+  stops("remove", t.remove, long(), 1)
+  if number >= 52 then stops("insert", t.insert, long(), 1, 0) end
+end
+stops("sort against the order", again, t.sort, (function()
+  local list = {}
+  for i = 1, 3000 do list[i] = i % 2 * 3000 + i end
+  return list
+end)(), function(a, b) return a > b end)
+if number == 51 then
+  stops("insert far below", t.insert, {}, -2 ^ 31 + 1, 0)
+  if has_long then stops("foreachi", t.foreachi, long(), function() end) end
+  local list = {}
+  for i = 1, 2 ^ 16 do list[i] = i end
+  stops("foreach", again, t.foreach, list, function() end)
+  stops("maxn", again, t.maxn, list)
+end
+if version == "luajit21" then
+  stops("move", t.move, {}, 1, 2 ^ 60, 2)
+  stops("move downwards", t.move, {}, 1, 2 ^ 52, 2 ^ 51)
+end
+if number >= 52 then
+  stops("unpack", again, t.unpack, setmetatable({}, { __index = function(_, k) return k end }), 1, 900000)
+end
+if number >= 53 then
+  stops("concat", t.concat, endless)
+  stops("insert into a proxy", t.insert, setmetatable({}, { __len = function() return math.maxinteger - 1 end }), 1, 0)
+  stops("remove from a proxy", t.remove, endless, 1)
+  stops("move", t.move, {}, 1, math.tointeger(2 ^ 62), 1)
+  stops("move elsewhere", t.move, endless, 1, math.tointeger(2 ^ 62), 1, {})
+  stops("move downwards", t.move, {}, 1, math.tointeger(2 ^ 62), 2)
+  stops("pack", s.pack, "c2147483639", "")
+  stops("packsize", s.packsize, string.rep("b", 2 ^ 26):rep(1) .. string.rep(" ", 2 ^ 26))
+  stops("unpack of nothing", s.unpack, string.rep(" ", 2 ^ 26), "")
+  stops("utf8.len", again, u.len, big)
+  stops("utf8.offset", again, u.offset, big, math.maxinteger)
+  stops("utf8.offset backwards", again, u.offset, big, math.mininteger)
+  local rest = "a" .. string.rep("\128", 2 ^ 27)
+  stops("utf8.offset of a tail", again, u.offset, rest, 0, -1)
+  stops("utf8.codes", again, function() u.codes(rest)(rest, 1) end)
+  stops("utf8.codepoint", again, u.codepoint, big, 1, 200000)
+  stops("utf8.char", again, u.char, 1, 2000, 70000)
+end
+print(string.format("%s: %d hostile calls stopped, the latest %.1f ms late (%s)", version, count, worst * 1000 - 20, worst_name))

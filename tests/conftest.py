@@ -1,0 +1,124 @@
+"""What every test shares: the switch for the long ones, the mark that every leak test carries, and engines."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from luagauge import LUA_VERSIONS, LuaEngine, ScriptConfig, _lupa
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+LEAKS = Path(__file__).parent / "leaks"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add --soak, --strategy and --lua."""
+    parser.addoption("--soak", action="store_true", help="also run the tests marked slow (leak and endurance soaks)")
+    parser.addoption(
+        "--strategy", choices=["allocator", "lupa"], help="what engines stand on, where the platform leaves a choice"
+    )
+    parser.addoption(
+        "--lua", action="append", choices=LUA_VERSIONS, help="of the tests run once for each Lua, these alone; repeat"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Hand --strategy to the engines, those in child processes too; let Ctrl-C reach those.
+
+    A shell's background jobs ignore SIGINT, and what is ignored is inherited.
+    """
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if config.getoption("--strategy") == "lupa":
+        os.environ["LUAGAUGE_STRATEGY"] = "lupa"
+
+
+def _without(config: pytest.Config, items: list[pytest.Item], mark: str) -> None:
+    """Leave the tests with a mark out."""
+    left_out = [item for item in items if item.get_closest_marker(mark)]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if not item.get_closest_marker(mark)]
+
+
+def _without_luas(config: pytest.Config, items: list[pytest.Item], chosen: list[str]) -> None:
+    """Leave the tests of other Luas out."""
+
+    def is_left_out(item: pytest.Item) -> bool:
+        parameters = getattr(item, "callspec", None)
+        versions = {parameters.params.get("lua"), parameters.params.get("version")} if parameters else set()
+        return bool(versions & set(LUA_VERSIONS) - set(chosen))
+
+    left_out = [item for item in items if is_left_out(item)]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if not is_left_out(item)]
+
+
+def stands_on_lupa() -> bool:
+    """Return whether engines stand on lupa's own counters in this test run."""
+    return _lupa.strategy("5.4") == "lupa"
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m looks at the marks
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark the leak tests as needing the real malloc; leave out what --soak and --strategy do not ask for."""
+    for item in items:
+        if LEAKS in item.path.parents:
+            item.add_marker("real_malloc")
+    if not config.getoption("--soak"):
+        _without(config, items, "slow")
+    if stands_on_lupa():
+        _without(config, items, "native_only")
+    chosen = config.getoption("--lua")
+    if chosen:
+        _without_luas(config, items, chosen)
+
+
+@pytest.fixture(scope="session", params=LUA_VERSIONS)
+def lua(request: pytest.FixtureRequest) -> str:
+    """Return each Lua version in turn."""
+    version = str(request.param)
+    why_not = _lupa.available()[version]
+    if why_not is not None:
+        pytest.skip(why_not)  # lupa's wheels for musl, macOS and Windows hold fewer Luas
+    return version
+
+
+@pytest.fixture
+def make_engine() -> Iterator[Callable[..., LuaEngine]]:
+    """Return a function that makes an engine from the settings of ScriptConfig; all are closed afterwards."""
+    engines: list[LuaEngine] = []
+
+    def make(lua: str = "5.4", **settings: Any) -> LuaEngine:
+        engines.append(LuaEngine(ScriptConfig(lua=lua, **settings)))
+        return engines[-1]
+
+    yield make
+    for engine in engines:
+        engine.close()
+
+
+@pytest.fixture
+def engine(make_engine: Callable[..., LuaEngine], lua: str) -> LuaEngine:
+    """Return an engine with the default limits, for each Lua version in turn."""
+    return make_engine(lua)
+
+
+@pytest.fixture
+def assert_usable() -> Callable[[LuaEngine], None]:
+    """Return a check that an engine runs the next script right: data in, log, data out, nothing left behind."""
+
+    def check(engine: LuaEngine) -> None:
+        source = "print('next') return {context.request.a, leak == nil, result == nil, #('x'):rep(1000)}"
+        result = engine.execute_script(source, {"request": {"a": 1}})
+        assert result.error is None
+        assert result.output == [1, True, True, 1000]
+        assert [entry.message for entry in result.logs] == ["next"]
+
+    return check
