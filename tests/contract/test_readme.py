@@ -1,0 +1,227 @@
+"""README.md and its sisters keep their word: their code runs, their commands, names and links are there."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import doctest
+import io
+import json
+import re
+import shlex
+import subprocess
+import sys
+import tokenize
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+import luagauge
+from luagauge import _lupa
+from luagauge._cli_commands import commands
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+DOCUMENTS = ("README.md", "ARCHITECTURE.md", "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md")
+CODE = [match[1] for match in re.finditer(r"^```python\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)]
+# Sections of the README that speak of classes and settings in `code`.
+NAMES = re.compile(r"`([A-Za-z_][\w.]*)(?:\(([\w, ]*)\))?`")
+
+
+def marked_command(mark: str) -> str:
+    """Return the command on the line after a mark, as .ci/run takes it."""
+    match = re.search(rf"^<!-- {mark} -->\n {{4}}(\S.*)$", README, re.MULTILINE)
+    assert match is not None, f"no command after <!-- {mark} -->"
+    return match[1]
+
+
+def expected_values(source: str) -> list[tuple[ast.Expr, str]]:
+    """Return each top-level expression that has a comment after it, with the comment: the value it must have."""
+    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+    comments = {
+        token.start[0]: token.string.removeprefix("#").strip() for token in tokens if token.type == tokenize.COMMENT
+    }
+    statements = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Expr)]
+    return [(node, comments[node.end_lineno or 0]) for node in statements if node.end_lineno in comments]
+
+
+SHOW = """
+import json
+def __show__(place, value):
+    print(json.dumps([place, repr(value)]))
+    return value
+"""
+
+
+def values_shown(source: str) -> dict[int, str]:
+    """Run a block in a process of its own, as a reader would; return the repr of each value that has a comment, by line."""
+    tree = ast.parse(source)
+    places = {(node.lineno, node.col_offset) for node, _ in expected_values(source)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr) and (node.lineno, node.col_offset) in places:
+            call = ast.parse(f"__show__({node.end_lineno}, None)", mode="eval").body
+            assert isinstance(call, ast.Call)
+            call.args[1] = node.value
+            node.value = call
+    program = SHOW + ast.unparse(ast.fix_missing_locations(tree))
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return dict(json.loads(line) for line in done.stdout.splitlines())
+
+
+@pytest.mark.parametrize("number", range(len(CODE)))
+def test_readme_code_runs_and_gives_what_it_says(number: int) -> None:
+    """Each block runs by itself, and each expression followed by a comment has the value in the comment."""
+    shown = values_shown(CODE[number])
+    wanted = {node.end_lineno or 0: text for node, text in expected_values(CODE[number])}
+    assert shown.keys() == wanted.keys()
+    matches = doctest.OutputChecker().check_output
+    wrong = {
+        line: f"{shown[line]} is not {text}"
+        for line, text in wanted.items()
+        if not matches(f"{text}\n", f"{shown[line]}\n", doctest.ELLIPSIS)  # `...` stands for anything
+    }
+    assert wrong == {}
+
+
+def test_readme_code_is_mostly_checked() -> None:
+    """The comparison above finds something to compare."""
+    assert len(CODE) >= 7
+    assert sum(len(expected_values(source)) for source in CODE) >= 12
+
+
+def test_readme_run_command_does_the_main_job() -> None:
+    """What follows the set-up in the marked command runs here, with the installed package."""
+    setup, install, main = (part.strip() for part in marked_command("run").split("&&"))
+    assert setup == "python3 -m venv .venv"
+    assert install == ".venv/bin/pip install '.[cli]'"
+    program, *arguments = shlex.split(main)
+    assert program == ".venv/bin/luagauge"
+    done = subprocess.run(
+        [sys.executable, "-m", "luagauge", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "'words': 4366" in done.stdout
+    shown = README.split("```text\n")[1].split("```")[0].splitlines()
+    names = [line[:13] for line in done.stdout.splitlines()]
+    if _lupa.strategy("5.4") == "lupa":  # which knows no gross figures, and says what holds the deadlines
+        shown = [line for line in shown if not line.startswith("allocated ")]
+        names = [name for name in names if name != "deadlines    "]
+    assert names[-len(shown) :] == [line[:13] for line in shown]
+
+
+def test_readme_test_command_is_the_whole_check() -> None:
+    """The marked command is the program that checks everything, with no step chosen."""
+    assert shlex.split(marked_command("test")) == ["python3", "tools/check.py"]
+    assert (ROOT / "tools" / "check.py").is_file()
+
+
+def shell_lines(document: str) -> list[str]:
+    """Return the commands in a document's shell blocks, without comments."""
+    text = (ROOT / document).read_text(encoding="utf-8")
+    blocks = re.findall(r"^```sh\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    return [line.split("  #")[0].strip() for block in blocks for line in block.splitlines() if line.strip()]
+
+
+@pytest.mark.parametrize("line", [line for line in shell_lines("README.md") if line.startswith("luagauge ")])
+def test_readme_commands_exist(line: str) -> None:
+    """Each command shown has its options, and the files it names are there."""
+    command, *arguments = shlex.split(line.split("<", maxsplit=1)[0])[1:]
+    usage = CliRunner().invoke(commands, [command, "--help"]).output
+    for argument in arguments:
+        if argument.startswith("--"):
+            assert argument in usage
+        elif "/" in argument:
+            assert (ROOT / argument).is_file(), argument
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_commands_in_text_exist(document: str) -> None:
+    """Programs of this tree that the text says to run are in the tree."""
+    text = (ROOT / document).read_text(encoding="utf-8")
+    for path in re.findall(r"python3? ([\w/]+\.py)", text):
+        assert (ROOT / path).is_file(), path
+    for module in re.findall(r"python3? -m (benchmarks\b)", text):
+        assert (ROOT / module / "__main__.py").is_file()
+    for step in re.findall(r"tools/check\.py ([a-z]+)", text):
+        assert f'"{step}": step_{step}' in (ROOT / "tools" / "check.py").read_text(encoding="utf-8"), step
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_links_lead_somewhere(document: str) -> None:
+    """Every link inside the tree leads to a file, and every anchor to a heading."""
+    text = (ROOT / document).read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)#]*(?:#[^)]*)?)\)", text):
+        path, _, anchor = target.partition("#")
+        if path.startswith(("http:", "https:", "mailto:")):
+            continue
+        there = (ROOT / path) if path else ROOT / document
+        assert there.exists(), target
+        if anchor:
+            headings = re.findall(r"^#+ (.+)$", there.read_text(encoding="utf-8"), re.MULTILINE)
+            assert anchor in [re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings], (
+                target
+            )
+
+
+def test_readme_names_are_the_package_names() -> None:
+    """Every error in the README exists and has the attributes it is shown with."""
+    for name, attributes in NAMES.findall(README):
+        if not name.endswith(("Error", "Exceeded", "NotAllowed", "Violation")) or hasattr(__builtins__, name):
+            continue
+        if name in {"ValueError", "MemoryError"}:
+            continue
+        kind = getattr(luagauge, name)
+        for attribute in filter(None, attributes.replace(" ", "").split(",")):
+            assert f"{attribute}:" in (kind.__doc__ or ""), f"{name} does not document {attribute}"
+
+
+def test_readme_documents_every_setting_and_figure() -> None:
+    """Every field of the configuration and of a run's memory is named in the README."""
+    fields = [*dataclasses.fields(luagauge.ScriptConfig), *dataclasses.fields(luagauge.ScriptMemory)]
+    missing = [field.name for field in fields if not re.search(rf"\b{field.name}\b", README)]
+    assert [name for name in missing if name != "lua"] == []
+
+
+@pytest.mark.parametrize("name", ["memory_limit_mb", "timeout_ms", "cpu_time_ms", "max_instructions"])
+def test_readme_defaults_are_the_defaults(name: str) -> None:
+    """The table of limits gives the defaults that the code has."""
+    row = re.search(rf"^\| `{name}` \| ([^|]+) \|", README, re.MULTILINE)
+    assert row is not None
+    assert row[1] == str(getattr(luagauge.ScriptConfig(), name))
+
+
+def test_readme_exit_codes_are_those_of_the_help() -> None:
+    """The README's table of exit codes says what `luagauge run --help` says."""
+    table = re.findall(r"^\| (\d+) \| (.+) \|$", README, re.MULTILINE)
+    usage = CliRunner().invoke(commands, ["run", "--help"], terminal_width=200).output
+    listed = re.findall(r"^ +(\d+)  (\S.*)$", usage, re.MULTILINE)
+    assert [(code, text.replace("`", "")) for code, text in table] == listed
+
+
+def test_readme_globals_are_what_a_script_finds() -> None:
+    """The list of globals is the list a run really has, on every version."""
+    match = re.search(r"fresh globals: `([a-z\s]+)`,\sand `([a-z0-9\s]+)` in the versions", README)
+    assert match is not None
+    always, sometimes = set(match[1].split()), set(match[2].split())
+    source = "local names = {} for name in pairs(_G) do names[#names + 1] = name end return names"
+    seen: set[str] = set()
+    for lua in [lua for lua, problem in _lupa.available().items() if problem is None]:
+        with luagauge.LuaEngine(luagauge.ScriptConfig(lua=lua)) as engine:
+            names = set(engine.execute_script(source).raise_for_error().output) - {"_G", "_VERSION", "context"}
+        assert names - sometimes == always
+        seen |= names
+    assert sometimes <= seen
+
+
+def test_documents_say_nothing_unfinished() -> None:
+    """No document holds a mark of unfinished work."""
+    for document in DOCUMENTS:
+        text = (ROOT / document).read_text(encoding="utf-8")
+        assert not re.search(r"\b(TODO|FIXME|TBD|XXX)\b", text), document

@@ -1,0 +1,256 @@
+"""The memory limit: what it stops, what it spares, and that nothing of the host's is ever refused."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from luagauge import LuaEngine, MemoryLimitExceeded, OutputLimitExceeded, ScriptRuntimeError, ScriptSyntaxError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+pytestmark = pytest.mark.emulated
+
+MIB = 1048576
+
+# Each takes memory in another way, without end.
+GLUTTONS = {
+    "tables": "local t = {} while true do t[#t + 1] = {} end",
+    "array": "local t = {} for i = 1, 1e9 do t[i] = i end",
+    "hash": "local t = {} for i = 1, 1e9 do t['k' .. i] = true end",
+    "strings": "local t = {} for i = 1, 1e9 do t[i] = 'text ' .. i end",
+    "doubling": "local s = 'x' while true do s = s .. s end",
+    "rep": "return #string.rep('x', 1e9)",
+    "concat": "local t = {} for i = 1, 1e5 do t[i] = ('x'):rep(1000) end return #table.concat(t)",
+    "closures": "local t = {} while true do t[#t + 1] = function() return t end end",
+    "coroutines": "local t = {} while true do t[#t + 1] = coroutine.create(function() end) end",
+    "in a coroutine": "return coroutine.wrap(function() local t = {} while true do t[#t + 1] = {} end end)()",
+    "format": "local s = ('x'):rep(1e6) while true do s = string.format('%s%s', s, s) end",
+    "gsub": "return #(('x'):rep(1e6):gsub('x', ('y'):rep(1000)))",
+    "recursion": "local function f(...) return 1 + f(..., ...) end return f(1, 2, 3)",
+    "loading": "local s = 'return 1' while true do s = s .. ' + 1' .. s:sub(9) load(s) end",
+    "globals": "local n = 0 while true do n = n + 1 _G['g' .. n] = {n} end",
+}
+
+
+@pytest.mark.parametrize("source", GLUTTONS.values(), ids=GLUTTONS.keys())
+def test_limit_stops_every_way_to_take_memory(
+    make_engine: Callable[..., LuaEngine], assert_usable: Callable[[LuaEngine], None], lua: str, source: str
+) -> None:
+    """The run ends in an error that says so, its peak never above the limit, and the engine is as new."""
+    engine = make_engine(lua, memory_limit_mb=4, timeout_ms=60_000)
+    result = engine.execute_script(source)
+    error = result.error
+    if isinstance(error, ScriptRuntimeError):  # Lua's own bound on stacks came first
+        assert "stack overflow" in str(error) or "too many" in str(error) or "too large" in str(error)
+    else:
+        assert isinstance(error, MemoryLimitExceeded)
+        assert error.limit_mb == 4
+        assert error.used_mb > 4
+        assert "memory_limit_mb" in str(error)
+        assert result.memory is not None
+        assert result.memory.refused_allocations != 0  # None where only lupa counts
+    assert result.memory_used_mb is not None
+    assert result.memory_used_mb <= 4
+    assert result.output is None
+    assert_usable(engine)
+
+
+@pytest.mark.native_only  # lupa refuses without saying what
+def test_limit_error_says_how_much_was_wanted(make_engine: Callable[..., LuaEngine], lua: str) -> None:
+    """A single request over the limit is in the figure."""
+    error = make_engine(lua, memory_limit_mb=1).execute_script("return #string.rep('x', 8 * 1024 * 1024)").error
+    assert isinstance(error, MemoryLimitExceeded)
+    assert 8 <= error.used_mb < 32  # buffers grow by doubling
+
+
+@pytest.mark.parametrize("size", [2**62, 2**63 - 1024, 2**64, 2**53])
+def test_requests_beyond_any_memory_have_a_true_error(engine: LuaEngine, size: int) -> None:
+    """No figure wraps around, whatever is asked for."""
+    result = engine.execute_script(f"return #string.rep('abc', {size}.0)")
+    if isinstance(result.error, MemoryLimitExceeded):
+        assert result.error.used_mb > result.error.limit_mb
+    elif result.error is None:
+        assert result.output == 0  # before 5.3 a count beyond an int wraps to 0 or less
+    else:
+        assert isinstance(result.error, ScriptRuntimeError)
+
+
+def test_limit_can_be_caught_and_less_be_done(engine: LuaEngine, assert_usable: Callable[[LuaEngine], None]) -> None:
+    """A script that makes do with less after a refusal succeeds; the refusal is counted."""
+    result = engine.execute_script("local ok, e = pcall(string.rep, 'x', 1e9) return ok, #string.rep('x', 1000)")
+    assert result.output == (False, 1000)
+    assert result.memory is not None
+    assert result.memory.refused_allocations != 0  # None where only lupa counts
+    assert_usable(engine)
+
+
+def test_limit_caught_before_another_error_is_not_its_cause(engine: LuaEngine) -> None:
+    """An error of the script's own after a caught refusal is a runtime error."""
+    source = "local message = 'my own' pcall(string.rep, 'x', 1e9) error(message, 0)"
+    error = engine.execute_script(source).error
+    assert type(error) is ScriptRuntimeError
+    assert str(error) == "my own"
+
+
+def test_limit_raised_again_is_still_the_limit(engine: LuaEngine) -> None:
+    """A script may catch, tidy up and raise what it caught."""
+    source = "local ok, e = pcall(string.rep, 'x', 1e9) error(e, 0)"
+    assert isinstance(engine.execute_script(source).error, MemoryLimitExceeded)
+
+
+def test_limit_spares_garbage(make_engine: Callable[..., LuaEngine], lua: str) -> None:
+    """What is garbage is collected before anything is refused: many times the limit passes through."""
+    engine = make_engine(lua, memory_limit_mb=2, timeout_ms=60_000)
+    if engine.stats().source == "lupa" and lua in {"5.1", "luajit2.1"}:
+        pytest.skip("these do not collect when memory is refused, and lupa's allocator cannot make them")
+    for source in (
+        "local s for i = 1, 200 do s = ('x'):rep(500 * 1024) .. i end return #s",
+        "for i = 1, 3e5 do local t = {i} end return 1",
+        "local s = '' for i = 1, 3000 do s = s .. 'x' end return #s",
+    ):
+        result = engine.execute_script(source)
+        assert result.error is None
+        assert result.memory is not None
+        assert result.memory.allocated_bytes is None or result.memory.allocated_bytes > 2 * MIB
+        assert result.memory.used_bytes <= 2 * MIB
+
+
+def test_limit_holds_for_each_run_alone(make_engine: Callable[..., LuaEngine], lua: str) -> None:
+    """What one run held is not the next one's: each may use the whole limit."""
+    engine = make_engine(lua, memory_limit_mb=3)
+    if engine.stats().source == "lupa" and lua in {"5.1", "luajit2.1"}:
+        pytest.skip("these do not collect when memory is refused, and lupa's allocator cannot make them")
+    for _ in range(10):
+        assert engine.execute_script("local s = ('x'):rep(1300 * 1024) return #s").success
+
+
+def test_limit_spares_scripts_that_need_less(make_engine: Callable[..., LuaEngine], lua: str) -> None:
+    """A limit of exactly what a run used lets it pass."""
+    if make_engine(lua).stats().source == "lupa" and lua in {"5.1", "luajit2.1"}:
+        pytest.skip("what a run used is a sample there, and nothing is collected to make do with less")
+    source = "local t = {} for i = 1, 1000 do t[i] = {i} end return #t"
+    used = make_engine(lua).execute_script(source).memory
+    assert used is not None
+    engine = make_engine(lua, memory_limit_mb=used.used_bytes / MIB)
+    assert engine.execute_script(source).error is None
+
+
+@pytest.mark.parametrize("precompiled", [False, True])
+def test_limit_of_any_size_gives_the_right_error(
+    make_engine: Callable[..., LuaEngine],
+    lua: str,
+    precompiled: bool,  # noqa: FBT001 - a table
+) -> None:
+    """From one byte up to enough: every limit ends in MemoryLimitExceeded or success, never in anything else."""
+    source = "local t = {} for i = 1, 5 do t[i] = {i, tostring(i)} end local f = function() return t end return f()"
+    used = make_engine(lua).execute_script(source).memory
+    assert used is not None
+    kinds = set()
+    enough = used.used_bytes + 100 if used.source == "allocator" else 4 * used.used_bytes  # there a sample
+    for limit in [*range(1, 200, 7), *range(200, enough, 41)]:
+        with LuaEngine(make_engine(lua, memory_limit_mb=limit / MIB).config) as engine:
+            script: Any = source
+            if precompiled:
+                try:
+                    script = engine.precompile_script(source)
+                except MemoryLimitExceeded:
+                    continue
+            error = engine.execute_script(script).error
+            kinds.add(type(error))
+            assert isinstance(error, MemoryLimitExceeded | None)
+            again = engine.execute_script("return 1").error
+            assert isinstance(again, MemoryLimitExceeded | None)
+    assert type(None) in kinds
+
+
+def test_limit_never_refuses_the_context(make_engine: Callable[..., LuaEngine], lua: str) -> None:
+    """Data that the host gives goes in whole, however little the script may use; it counts as the run's use."""
+    engine = make_engine(lua, memory_limit_mb=1)
+    big = {"text": "x" * 3 * MIB, "rows": [{"id": i} for i in range(2000)]}
+    result = engine.execute_script("return #context.text", big)
+    if result.error is not None:  # Lua took anything at all beyond what is already over the limit
+        assert isinstance(result.error, MemoryLimitExceeded)
+    assert result.memory is not None
+    assert result.memory.used_bytes > 3 * MIB
+    small = engine.execute_script("return #context.text", {"text": "x"})
+    assert small.output == 1
+
+
+def test_limit_checks_what_a_function_returns(
+    make_engine: Callable[..., LuaEngine], assert_usable: Callable[[LuaEngine], None], lua: str
+) -> None:
+    """A Python function's answer over the limit is an error of the script's, which it may catch."""
+    engine = make_engine(lua, memory_limit_mb=1, functions={"big": lambda: "x" * 8 * MIB, "small": lambda: "y"})
+    assert isinstance(engine.execute_script("return #big()").error, MemoryLimitExceeded)
+    assert engine.execute_script("local ok = pcall(big) return ok, small()").output == (False, "y")
+    assert_usable(engine)
+
+
+def test_limit_does_not_count_logs_and_output(make_engine: Callable[..., LuaEngine], lua: str) -> None:
+    """Both are kept outside the Lua heap, under bounds of their own."""
+    engine = make_engine(lua, memory_limit_mb=0.5, max_log_size=8 * MIB, max_output_size=8 * MIB)
+    result = engine.execute_script(
+        "local s = ('x'):rep(1e5) for i = 1, 50 do print(s) end return {s, s, s, s, s, s, s, s}"
+    )
+    assert result.error is None
+    assert len(result.logs) == 50
+    assert result.memory_used_mb is not None
+    assert result.memory_used_mb < 0.5
+
+
+def test_no_limit_is_no_limit(make_engine: Callable[..., LuaEngine], lua: str) -> None:
+    """None lets a run have what the machine has."""
+    engine = make_engine(lua, memory_limit_mb=None, timeout_ms=60_000)
+    result = engine.execute_script("return #string.rep('x', 150 * 1024 * 1024)")
+    assert result.output == 150 * MIB
+    assert result.memory_used_mb is not None
+    assert result.memory_used_mb >= 150
+
+
+def test_limit_errors_have_the_line(engine: LuaEngine) -> None:
+    """Other failures near the limit stay what they are."""
+    assert isinstance(engine.execute_script("x = = 1").error, ScriptSyntaxError)
+    assert isinstance(engine.execute_script("return ('x'):rep(2e6)").error, OutputLimitExceeded)
+
+
+@pytest.mark.native_only  # lupa's counters say nothing of what is held from the system
+def test_engine_gives_memory_back_after_a_run_at_the_limit(make_engine: Callable[..., LuaEngine], lua: str) -> None:
+    """The heap is back at its base, and what the state holds from the system is at most one run's limit."""
+    engine = make_engine(lua, memory_limit_mb=8, timeout_ms=60_000)
+    engine.execute_script("return 1")
+    base = engine.stats()
+    for source in (GLUTTONS["tables"], GLUTTONS["strings"], GLUTTONS["doubling"]):
+        assert isinstance(engine.execute_script(source).error, MemoryLimitExceeded)
+    engine.execute_script("return 1")
+    after = engine.stats()
+    assert after.live_bytes <= base.live_bytes + 8192  # three compiled sources are kept
+    assert after.reserved_bytes < 8 * MIB
+
+
+SCATTER = """
+local kept = {}
+for size = 16, 900, 16 do
+  local all, text = {}, ("x"):rep(size)
+  for i = 1, 4e6 / (size + 60) do all[i] = text .. i end
+  for i = 1, #all, math.floor(40000 / size) do kept[#kept + 1] = all[i] end
+  all = nil collectgarbage()
+end
+"""
+
+
+@pytest.mark.native_only  # what lupa's allocator holds from the system nobody can say
+@pytest.mark.parametrize("version", ["5.1", "5.4", "5.5"])  # LuaJIT's allocator is its own
+def test_scattered_blocks_hold_no_more_of_the_system_than_the_bound(
+    make_engine: Callable[..., LuaEngine], assert_usable: Callable[[LuaEngine], None], version: str
+) -> None:
+    """A script that keeps one small block in each page of many makes the state hold four times its limit, and no more."""
+    engine = make_engine(version, memory_limit_mb=8, timeout_ms=60_000)
+    result = engine.execute_script(SCATTER)
+    assert isinstance(result.error, MemoryLimitExceeded)
+    assert result.memory is not None
+    assert result.memory.reserved_bytes < (4 * 8 + 16 + 1) * MIB
+    assert result.memory.end_bytes < 8 * MIB
+    assert_usable(engine)

@@ -1,0 +1,390 @@
+"""Forks, signals and Ctrl-C, each in a process of its own."""
+
+from __future__ import annotations
+
+import importlib
+import signal
+import subprocess
+import sys
+import textwrap
+from typing import TYPE_CHECKING
+
+import pytest
+
+from luagauge import _lupa
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+pytestmark = [
+    pytest.mark.skipif(sys.platform == "win32", reason="POSIX processes and signals"),
+    pytest.mark.emulated,
+]
+
+PRELUDE = """
+import faulthandler, os, signal, sys, threading, time, traceback
+faulthandler.dump_traceback_later(100, exit=True)
+from luagauge import *
+def engine(**settings):
+    return LuaEngine(ScriptConfig(lua=sys.argv[1], **settings))
+def in_child(work):
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            work()
+            code = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+"""
+
+
+@pytest.fixture(params=["5.4", "luajit2.1"])
+def lua(request: pytest.FixtureRequest) -> str:
+    """Return one Lua of each kind: processes are slow to start, and these differ in how hooks and stacks work."""
+    version = str(request.param)
+    if _lupa.available()[version] is not None:
+        pytest.skip(f"lupa has no Lua {version} here")
+    return version
+
+
+@pytest.fixture
+def run(lua: str) -> Callable[[str], str]:
+    """Return a function that runs a program with luagauge at hand and returns what it printed."""
+
+    def run_program(code: str) -> str:
+        program = PRELUDE + textwrap.dedent(code)
+        # Python 3.12 and later warn of every fork of a process with threads; that is what is tested here.
+        command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", program, lua]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        assert (done.returncode, done.stderr) == (0, "")
+        return done.stdout
+
+    return run_program
+
+
+def test_forked_child_runs_an_engine_of_its_parent(run: Callable[[str], str]) -> None:
+    """Runs, limits, deadlines and figures work in the child, and go on working in the parent."""
+    out = run("""
+        e = engine(timeout_ms=50, memory_limit_mb=2)
+        script = e.precompile_script("return 'compiled before'")
+        assert e.execute_script("while true do end").error.timeout_ms == 50
+        def work():
+            assert e.execute_script("return 1").output == 1
+            assert e.execute_script(script).output == "compiled before"
+            assert type(e.execute_script("while true do end").error) is ScriptTimeoutError
+            assert type(e.execute_script("return ('x'):rep(1e7)").error) is MemoryLimitExceeded
+            assert e.execute_script("return 1").memory.process is not None
+            with engine() as fresh:
+                assert fresh.execute_script("return 2").output == 2
+            e.close()
+        for _ in range(3):
+            assert in_child(work) == 0
+            work_ok = e.execute_script("return 3").output == 3
+            assert work_ok and type(e.execute_script("while true do end").error) is ScriptTimeoutError
+        print("both fine")
+    """)
+    assert out == "both fine\n"
+
+
+def test_fork_inside_a_function_of_a_run(run: Callable[[str], str]) -> None:
+    """The child goes on with the run it was forked in, deadline included, and so does the parent."""
+    out = run("""
+        e = engine(timeout_ms=500, functions={"fork": os.fork})
+        result = e.execute_script("local pid = fork() if pid == 0 then while true do end end return pid")
+        if type(result.error) is ScriptTimeoutError:
+            os._exit(7 if e.execute_script("return 5").output == 5 else 1)
+        print(os.waitstatus_to_exitcode(os.waitpid(result.output, 0)[1]), e.execute_script("return 'fine'").output)
+    """)
+    assert out == "7 fine\n"
+
+
+def test_forks_while_other_threads_run(run: Callable[[str], str]) -> None:
+    """A child made while other engines are busy runs engines of its own."""
+    out = run("""
+        stop = []
+        def spin():
+            e = engine(timeout_ms=5)
+            while not stop:
+                e.execute_script("while true do end")
+        threads = [threading.Thread(target=spin) for _ in range(3)]
+        for t in threads: t.start()
+        mine = engine(timeout_ms=200)
+        def work():
+            with engine(timeout_ms=200) as fresh:
+                for e in (fresh, mine):
+                    assert e.execute_script("return 1").error is None, e.execute_script("return 1").error
+                    assert type(e.execute_script("while true do end").error) is ScriptTimeoutError
+        codes = [in_child(work) for _ in range(8)]
+        stop.append(1)
+        for t in threads: t.join()
+        print(codes)
+    """)
+    assert out == f"{[0] * 8}\n"
+
+
+def test_multiprocessing_workers_run_engines(run: Callable[[str], str]) -> None:
+    """Fork and spawn; results come back by pickle."""
+    out = run("""
+        import concurrent.futures, multiprocessing
+        e = engine()
+        e.execute_script("return 1")
+        context = multiprocessing.get_context("fork")
+        with concurrent.futures.ProcessPoolExecutor(2, mp_context=context) as pool:
+            print([result.output for result in pool.map(e.execute_script, [])])
+        def one(n, queue):
+            queue.put(engine().execute_script("print('x') return context.n", {"n": n}))
+        queue = context.SimpleQueue()
+        workers = [context.Process(target=one, args=(n, queue)) for n in range(3)]
+        for worker in workers: worker.start()
+        results = [queue.get() for _ in workers]
+        for worker in workers: worker.join()
+        print(sorted(result.output for result in results), results[0].logs[0].message)
+    """)
+    assert out == "[]\n[0, 1, 2] x\n"
+
+
+CTRL_C = [
+    "while true do end",
+    "while true do pcall(error, 'x') end",
+    "coroutine.wrap(function() while true do end end)()",
+    "while true do local t = {} end",
+]
+
+
+@pytest.mark.native_only  # on lupa counters nothing looks at a signal during a run without a deadline
+@pytest.mark.parametrize("source", CTRL_C)
+def test_ctrl_c_stops_a_running_script(lua: str, source: str) -> None:
+    """SIGINT, as a terminal sends it, raises KeyboardInterrupt out of the run; the engine goes on."""
+    program = PRELUDE + textwrap.dedent("""
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        e = engine(timeout_ms=None, functions={"begun": lambda: print("begun", flush=True)})
+        try:
+            e.execute_script("begun() " + sys.argv[2])
+        except KeyboardInterrupt:
+            print(e.execute_script("return 'goes on'").output)
+    """)
+    command = [sys.executable, "-c", program, lua, source]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begun\n"
+        process.send_signal(signal.SIGINT)
+        assert process.stdout.read() == "goes on\n"
+        assert process.wait(timeout=120) == 0
+
+
+def test_ctrl_c_without_a_handler_of_its_own_ends_the_program(lua: str) -> None:
+    """A program that does not catch it ends as Python programs do."""
+    program = PRELUDE + 'engine(timeout_ms=None, functions={"go": lambda: os.kill(os.getpid(), signal.SIGINT)})'
+    program += '.execute_script("go() while true do end")'
+    done = subprocess.run(
+        [sys.executable, "-c", program, lua], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode in {-signal.SIGINT, 128 + signal.SIGINT}
+    assert "KeyboardInterrupt" in done.stderr
+
+
+@pytest.mark.native_only  # on lupa counters nothing looks at a signal during a run without a deadline
+def test_signal_handlers_of_the_host_run_during_a_script(run: Callable[[str], str]) -> None:
+    """A handler that returns lets the script go on; one that raises ends the run; one may interrupt the engine."""
+    out = run("""
+        seen = []
+        e = engine(timeout_ms=None, functions={"seen": lambda: len(seen)})
+        signal.signal(signal.SIGALRM, lambda *_: seen.append(1))
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        print(e.execute_script("while seen() == 0 do for i = 1, 1e4 do end end return 'went on'").output)
+        class Mine(Exception): pass
+        def fail(*_): raise Mine("from the handler")
+        signal.signal(signal.SIGALRM, fail)
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        try:
+            e.execute_script("while true do pcall(error) end")
+        except Mine as error:
+            print(error)
+        signal.signal(signal.SIGALRM, lambda *_: seen.append(e.interrupt()))
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        print(type(e.execute_script("while true do end").error).__name__, seen[-1])
+    """)
+    assert out == "went on\nfrom the handler\nScriptInterruptedError True\n"
+
+
+def test_host_keeps_its_own_sigurg_handler(run: Callable[[str], str]) -> None:
+    """Whoever used the signal before still gets it, and so does whoever takes it later."""
+    out = run("""
+        seen = []
+        signal.signal(signal.SIGURG, lambda *_: seen.append("first"))
+        e = engine(timeout_ms=20)
+        assert type(e.execute_script("while true do end").error) is ScriptTimeoutError
+        signal.raise_signal(signal.SIGURG)
+        signal.signal(signal.SIGURG, lambda *_: seen.append("second"))
+        for _ in range(3):
+            assert type(e.execute_script("while true do end").error) is ScriptTimeoutError
+        signal.raise_signal(signal.SIGURG)
+        print(seen)
+    """)
+    assert out == "['first', 'second']\n"
+
+
+def test_blocked_signals_do_not_keep_a_deadline_away(run: Callable[[str], str]) -> None:
+    """A thread that blocks every signal, as server frameworks make them, still has its deadline."""
+    out = run("""
+        results = []
+        def work():
+            signal.pthread_sigmask(signal.SIG_SETMASK, signal.valid_signals())
+            e = engine(timeout_ms=20)
+            results.append(type(e.execute_script("while true do end").error).__name__)
+        t = threading.Thread(target=work)
+        t.start()
+        t.join()
+        print(results)
+    """)
+    assert out == "['ScriptTimeoutError']\n"
+
+
+@pytest.mark.native_only  # on lupa's counters there is never a signal
+def test_deadline_by_hook_touches_no_signal(run: Callable[[str], str]) -> None:
+    """With deadlines="hook" the process's handlers and masks stay as they are, and the result says which way it was."""
+    out = run("""
+        def state():
+            lines = open("/proc/thread-self/status").read().splitlines() if sys.platform == "linux" else []
+            return [line for line in lines if line.startswith(("SigCgt", "SigIgn", "SigBlk"))]
+        results = []
+        def work():
+            signal.pthread_sigmask(signal.SIG_SETMASK, signal.valid_signals())
+            before = state()
+            e = engine(timeout_ms=20, deadlines="hook")
+            result = e.execute_script("while true do pcall(function() while true do end end) end")
+            results.append((type(result.error).__name__, result.deadlines, before == state()))
+        t = threading.Thread(target=work)
+        t.start()
+        t.join()
+        result = engine(timeout_ms=20).execute_script("while true do end")
+        print(results, type(result.error).__name__, result.deadlines)
+    """)
+    assert out == "[('ScriptTimeoutError', 'hook', True)] ScriptTimeoutError signal\n"
+
+
+def test_deadline_holds_in_a_child_forked_during_a_run(run: Callable[[str], str]) -> None:
+    """Forked by a host function: parent and child both end in time, however much CPU time the parent has used."""
+    out = run("""
+        until = time.process_time() + 2
+        while time.process_time() < until:
+            pass
+        pids = []
+        e = engine(timeout_ms=200, functions={"fork": lambda: pids.append(os.fork())})
+        for script in ("fork() while true do end", "fork() while true do local t = {} end"):
+            result = e.execute_script(script)
+            ended = type(result.error) is ScriptTimeoutError and result.duration_ms < 1500
+            if pids[-1] == 0:
+                os._exit(0 if ended else 1)
+            print(ended, os.waitstatus_to_exitcode(os.waitpid(pids[-1], 0)[1]))
+    """)
+    assert out == "True 0\n" * 2
+
+
+@pytest.mark.native_only  # on lupa's counters there is never a signal
+def test_deadline_by_hook_holds_where_the_signal_is_lost(run: Callable[[str], str]) -> None:
+    """A host function that blocks SIGURG keeps a signal away; the hook needs none, nested runs and forks included."""
+    out = run("""
+        def block():
+            signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGURG])
+        e = engine(timeout_ms=20, deadlines="hook", functions={"block": block})
+        print(type(e.execute_script("block() while true do end").error).__name__)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGURG])
+        for ways in (("signal", "hook"), ("hook", "signal")):
+            inner = engine(deadlines=ways[0])
+            nested = lambda: inner.execute_script("return 1").output
+            outer = engine(timeout_ms=50, deadlines=ways[1], functions={"nested": nested})
+            print(type(outer.execute_script("while true do nested() end").error).__name__)
+        def in_the_child():
+            assert type(e.execute_script("while true do end").error) is ScriptTimeoutError
+        print(in_child(in_the_child))
+    """)
+    assert out == "ScriptTimeoutError\n" * 3 + "0\n"
+
+
+@pytest.mark.native_only  # lupa's Python API, of which the other strategy is made, is not for subinterpreters
+def test_deadline_holds_in_a_subinterpreter(lua: str) -> None:
+    """The signal is sent to a thread, whatever interpreter runs there; so is the flag that the hook looks at raised."""
+    try:
+        interpreters = importlib.import_module("_xxsubinterpreters")
+    except ImportError:
+        pytest.skip(
+            "a private module of CPython 3.10 to 3.12, the only way to an interpreter of the old kind from Python"
+        )
+    inside = f"""
+        from luagauge import *
+        for way in ("signal", "hook"):
+            result = LuaEngine(ScriptConfig(lua={lua!r}, timeout_ms=20, deadlines=way)).execute_script("while true do end")
+            print(type(result.error).__name__, result.deadlines)
+    """
+    old_kind = "isolated=False" if sys.version_info >= (3, 12) else ""  # since 3.12 the default has a GIL of its own
+    program = f"import {interpreters.__name__} as i; i.run_string(i.create({old_kind}), {textwrap.dedent(inside)!r})"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False)
+    assert done.stdout == "ScriptTimeoutError signal\nScriptTimeoutError hook\n", done.stderr
+
+
+@pytest.mark.native_only  # on lupa's counters nothing looks at a signal during a run without a deadline
+def test_signal_handlers_run_during_a_script_that_is_hooked(run: Callable[[str], str]) -> None:
+    """The ticks for Python's signals arrive by the hook as well: the script goes on, or what the handler raised ends it."""
+    out = run("""
+        seen = []
+        signal.signal(signal.SIGALRM, lambda *_: seen.append(1))
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        e = engine(deadlines="hook", functions={"seen": lambda: len(seen)}, timeout_ms=60000)
+        print(e.execute_script("while seen() == 0 do for i = 1, 1e5 do end end return 'went on'").output)
+        def fail(*_):
+            raise KeyboardInterrupt
+        signal.signal(signal.SIGALRM, fail)
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        try:
+            e.execute_script("while true do end")
+        except KeyboardInterrupt:
+            print("interrupted")
+    """)
+    assert out == "went on\ninterrupted\n"
+
+
+def test_system_calls_of_functions_survive_the_deadline_signal(run: Callable[[str], str]) -> None:
+    """A host function that sleeps or reads while the run is due is not disturbed by the signal."""
+    out = run("""
+        reader, writer = os.pipe()
+        def slow():
+            timer = threading.Timer(0.15, lambda: os.write(writer, b"data"))
+            timer.start()
+            got.append(os.read(reader, 10))
+            time.sleep(0.05)
+        got = []
+        e = engine(timeout_ms=10, functions={"slow": slow})
+        print(type(e.execute_script("slow()").error).__name__, got)
+    """)
+    assert out == "ScriptTimeoutError [b'data']\n"
+
+
+def test_exit_with_open_engines_is_clean(run: Callable[[str], str]) -> None:
+    """Engines, scripts and even a run on a daemon thread do not hold up or crash the end of the program."""
+    out = run("""
+        kept = [engine() for _ in range(3)]
+        scripts = [e.precompile_script("return 1") for e in kept]
+        begun = threading.Event()
+        spinning = engine(timeout_ms=None, functions={"begun": begun.set})
+        threading.Thread(target=spinning.execute_script, args=("begun() while true do end",), daemon=True).start()
+        begun.wait()
+        print("ends")
+    """)
+    assert out == "ends\n"
+
+
+def test_environment_of_the_process_is_not_the_scripts(run: Callable[[str], str]) -> None:
+    """os.getenv sees what the config says, and nothing else."""
+    out = run("""
+        os.environ["HOST_ONLY"] = "host"
+        source = "return {os.getenv('HOST_ONLY') or 'hidden', os.getenv('PATH') or 'hidden', os.getenv('MODE') or ''}"
+        print(engine(environment_variables={"MODE": "t\\u00ebst"}).execute_script(source).output)
+    """)
+    assert out == "['hidden', 'hidden', 't\u00ebst']\n"

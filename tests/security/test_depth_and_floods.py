@@ -1,0 +1,286 @@
+"""Recursion of every form ends in an error, never in the C stack's end; floods of logs, output and errors are bounded."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from luagauge import (
+    LuaEngine,
+    MemoryLimitExceeded,
+    OutputLimitExceeded,
+    ScriptError,
+    ScriptSerializationError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+DEEP = {
+    "calls": "local function f() return 1 + f() end return f()",
+    "many arguments": "local function f(...) return 1 + f(1, ...) end return f()",
+    "pcall": "local function f() return pcall(f), 1 end return f()",
+    "xpcall": "local function f() return xpcall(f, function(e) return e end), 1 end return f()",
+    "handlers": "local function f() return xpcall(error, f), 1 end return f()",
+    "__index": "local t t = setmetatable({}, {__index = function(_, k) return t[k .. 'x'] end}) return t.a",
+    "__index chain": "local t = {} for i = 1, 1e5 do t = setmetatable({}, {__index = t}) end return t.a",
+    "__newindex": "local t t = setmetatable({}, {__newindex = function(_, k) t[k + 1] = 1 end}) t[1] = 1",
+    "__call": "local t t = setmetatable({}, {__call = function() return t(), 1 end}) return t()",
+    "__call chain": "local t = {} for i = 1, 1e4 do t = setmetatable({}, {__call = t}) end return t()",
+    "__concat": "local t t = setmetatable({}, {__concat = function(a) return a .. 'x', 1 end}) return t .. 'x'",
+    "__eq": """
+        local m = {} m.__eq = function(a, b) return a == b and 1 end return setmetatable({}, m) ==
+        setmetatable({}, m)
+    """,
+    "__tostring": """
+        local t t = setmetatable({}, {__tostring = function() return tostring(t) .. 'x' end}) return
+        tostring(t)
+    """,
+    "gsub": "local function f() return (string.gsub('x', 'x', f)) .. 'y' end return f()",
+    "sort": "local function f() table.sort({3, 2, 1}, f) return true end return f()",
+    "load": "local function f() return load(f) end return f()",
+    "coroutines": "local function f() return coroutine.wrap(f)(), 1 end return f()",
+    "resumes": "local function f() return coroutine.resume(coroutine.create(f)), 1 end return f()",
+    "coroutines and pcall": "local function f() return pcall(coroutine.wrap(f)), 1 end return f()",
+    "gsub in coroutines": """
+        local function f() return (coroutine.wrap(function() return string.gsub('x', 'x', f) end)()) end
+        return f()
+    """,
+    "sort in coroutines": """
+        local function f() coroutine.wrap(function() table.sort({2, 1}, f) end)() return true end return f()
+    """,
+    "load in coroutines": "local function f() return coroutine.wrap(function() return load(f) end)() end return f()",
+    "print": "local t t = setmetatable({}, {__tostring = function() print(t) return 'x' end}) print(t)",
+    "error objects": "local e e = setmetatable({}, {__tostring = function() error(e) end}) error(e)",
+    "ipairs": """
+        local t t = setmetatable({}, {__index = function() for _ in ipairs(t) do end end}) for _ in
+        ipairs(t) do end
+    """,
+    "nested parentheses": "return load('return ' .. ('('):rep(1e5) .. '1' .. (')'):rep(1e5))()",
+    "nested tables": "return load('return ' .. ('{'):rep(1e5) .. ('}'):rep(1e5))()",
+    "nested functions": "return load(('return function() '):rep(1e4) .. ('end '):rep(1e4))()",
+    "nested blocks": "return load(('do '):rep(1e5) .. ('end '):rep(1e5))()",
+    "long concatenation": "return #load('return ' .. ('\"x\" .. '):rep(1e5) .. '\"x\"')()",
+    "long chain of powers": "return load('return ' .. ('2 ^ '):rep(1e5) .. '1')()",
+    "long chain of nots": "return load('return ' .. ('not '):rep(1e5) .. '1')()",
+    "else chains": """
+        return load('local x = 0 if x == 1 then ' .. ('elseif x == 2 then '):rep(1e4) .. ' end return 1')()
+    """,
+    "deep pattern": "return ('x'):rep(3e5):find(('x?'):rep(1e5) .. 'y')",
+    "nested captures": "return ('x'):find(('('):rep(40) .. 'x' .. (')'):rep(40))",
+    "balanced": "return ('('):rep(3e5):find('%b()')",
+    "unpack": "return select('#', (table.unpack or unpack)({}, 1, 1e7))",
+    "string.byte": "return select('#', ('x'):rep(1e7):byte(1, -1))",
+    "many results": """
+        local t = {} for i = 1, 1e6 do t[i] = i end return (function(...) return select('#', ...)
+        end)((table.unpack or unpack)(t))
+    """,
+    "many upvalues": "return load('local a = 1 ' .. ('local b = a '):rep(300))()",
+    "many locals in a call": "return load('return select(\"#\", ' .. ('1,'):rep(1e5) .. '1)')()",
+}
+
+
+@pytest.mark.parametrize("name", DEEP)
+def test_recursion_of_every_form_ends_in_an_error(
+    make_engine: Callable[..., LuaEngine], assert_usable: Callable[[LuaEngine], None], lua: str, name: str
+) -> None:
+    """The process lives, the result says why or is right, and the engine goes on."""
+    engine = make_engine(lua, timeout_ms=500, memory_limit_mb=64)
+    result = engine.execute_script(DEEP[name])
+    assert result.error is None or isinstance(result.error, ScriptError)
+    assert_usable(engine)
+
+
+# Nested until something is refused; then what Lua nests by itself, in the little room that is left.
+AT_THE_END = {
+    "pcall": "local function p() return pcall(p), 1 end p()",
+    "parentheses": "load('return ' .. ('('):rep(190) .. '1' .. (')'):rep(190))",
+    "tables": "load('return ' .. ('{'):rep(190) .. ('}'):rep(190))",
+    "functions": "load('return ' .. ('function() return '):rep(190) .. ('end '):rep(190))",
+    "pattern": "('x'):rep(1000):find(('x?'):rep(300) .. 'y')",
+    "sort": "pcall(table.sort, {3, 2, 1}, function(a, b) return a < b end)",
+}
+NESTING = [
+    ("coroutine.wrap(f)", 8192),
+    ("coroutine.wrap(f)", 256),
+    ("string.gsub, 'x', 'x', f", 256),
+    ("load, f", 256),
+    ("table.sort, {2, 1}, f", 256),
+]
+
+
+def run_on_a_stack(engine: LuaEngine, source: str, stack_kib: int) -> None:
+    """Run a script on a thread with this much stack, and check that it ends as data and the engine goes on."""
+    outcome: list[ScriptError | None] = []
+    before = threading.stack_size(stack_kib * 1024)
+    try:
+        thread = threading.Thread(target=lambda: outcome.append(engine.execute_script(source).error))
+        thread.start()
+    finally:
+        threading.stack_size(before)
+    thread.join()
+    assert outcome[0] is None or isinstance(outcome[0], ScriptError)
+    assert engine.execute_script("return 1").output == 1
+
+
+@pytest.mark.parametrize("nest, stack_kib", NESTING)
+@pytest.mark.parametrize("last", AT_THE_END)
+def test_depth_of_every_kind_adds_up_to_an_error(
+    make_engine: Callable[..., LuaEngine], lua: str, nest: str, last: str, stack_kib: int
+) -> None:
+    """Each way to nest, then each of the ways that Lua bounds by itself, on small stacks and usual ones."""
+    source = f"local function f() pcall({nest}) {AT_THE_END[last]} return nil end return f()"
+    run_on_a_stack(make_engine(lua, timeout_ms=100, memory_limit_mb=64), source, stack_kib)
+
+
+@pytest.mark.parametrize("name", ["pcall", "gsub", "sort", "coroutines", "__index", "load", "gsub in coroutines"])
+def test_recursion_on_a_small_stack_ends_in_an_error(
+    make_engine: Callable[..., LuaEngine], lua: str, name: str
+) -> None:
+    """Threads of a host have what stack it gave them: 256 KiB is little, and enough to be refused on."""
+    run_on_a_stack(make_engine(lua, timeout_ms=300, memory_limit_mb=64), DEEP[name], 256)
+
+
+SMALL_STACKS = """
+import sys, threading
+from luagauge import *
+
+def attempt():
+    print(engine.execute_script(script).error)
+    try:
+        print(engine.validate_syntax("return 1"))
+    except ScriptError as error:
+        print(error)
+
+engine = LuaEngine(ScriptConfig(lua=sys.argv[1]))
+script = engine.precompile_script("local function f() return pcall(f), 1 end return f()")
+for stack_kib in (64, 128, 192):
+    threading.stack_size(stack_kib * 1024)
+    thread = threading.Thread(target=attempt)
+    thread.start()
+    thread.join()
+print(engine.execute_script("return 1").output)
+"""
+
+
+@pytest.mark.native_only  # on lupa's counters nobody asks how large the stack is: SECURITY.md
+def test_too_small_a_stack_is_refused(lua: str) -> None:
+    """Where Lua's own 200 nested calls have no room, a run ends before it begins, and compiling too."""
+    # In a process of its own: the C library gives a new thread the larger stack of an old one where it has one.
+    command = [sys.executable, "-c", SMALL_STACKS, lua]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    refusal = "C stack overflow: a script needs 224 KiB of its thread's stack (threading.stack_size)"
+    assert done.stdout.splitlines() == [refusal] * 6 + ["1"], done.stderr
+
+
+LAUGHS = {
+    "shared tables": "local t = {1} for i = 1, 60 do t = {t, t} end return t",
+    "shared maps": "local t = {a = 1} for i = 1, 60 do t = {a = t, b = t} end return t",
+    "shared strings": "local s = ('x'):rep(1e5) local t = {} for i = 1, 1e4 do t[i] = s end return t",
+    "wide and deep": """
+        local t = {} for i = 1, 1000 do t[i] = true end for i = 1, 50 do t = {t, t, t, t, t, t, t, t} end
+        return t
+    """,
+}
+
+
+@pytest.mark.parametrize("name", LAUGHS)
+def test_output_that_unfolds_without_end_is_bounded(
+    make_engine: Callable[..., LuaEngine], assert_usable: Callable[[LuaEngine], None], lua: str, name: str
+) -> None:
+    """Small in Lua, huge as data: OutputLimitExceeded, or an error to the script where it is an argument."""
+    engine = make_engine(lua, functions={"f": lambda value: None})
+    error = engine.execute_script(LAUGHS[name]).error
+    assert isinstance(error, OutputLimitExceeded)
+    assert error.size_bytes <= 2 * (1 << 20)
+    called = LAUGHS[name].replace("return t", "return pcall(f, t)")
+    assert engine.execute_script(called).output[0] is False
+    assert_usable(engine)
+
+
+def test_log_flood_is_bounded(make_engine: Callable[..., LuaEngine], lua: str) -> None:
+    """Entries and bytes are bounded, what is dropped is counted, and nothing of it is on the Lua heap."""
+    engine = make_engine(lua, timeout_ms=60_000)
+    result = engine.execute_script("for i = 1, 1e5 do print('line', i) end")
+    assert result.error is None
+    assert len(result.logs) == 1000
+    assert result.logs_dropped == 99_000
+    result = engine.execute_script("local s = ('x'):rep(1e6) for i = 1, 200 do print(s) log('info', s) end")
+    assert result.error is None
+    assert sum(len(entry.message) for entry in result.logs) <= 1 << 20
+    assert len(result.logs) + result.logs_dropped == 400
+
+
+def test_log_with_a_flood_of_arguments_is_bounded(engine: LuaEngine) -> None:
+    """A hundred thousand arguments, or one of them huge, in one entry."""
+    result = engine.execute_script("print((table.unpack or unpack)({}, 1, 5000)) print(('x'):rep(2e6), 'y')")
+    assert result.error is None
+    assert result.logs[0].message == "\t".join(["nil"] * 5000)
+    assert result.logs_dropped == 1
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "error(('x'):rep(5e7))",
+        "error(setmetatable({}, {__tostring = function() return ('x'):rep(5e7) end}))",
+        "local t = {} t[('k'):rep(5e7)] = print return t",
+        "local s = ('x'):rep(5e7) return s.y.z",
+        "load(('x'):rep(5e7) .. ' = = 1', ('n'):rep(1e6))",
+        "error(('x'):rep(5e7) .. '\\255')",
+        "assert(false, ('x'):rep(5e7))",
+        "local s = ('x'):rep(5e7) return s + 1",
+        "return _G[('x'):rep(5e7)].y",
+    ],
+)
+def test_huge_messages_are_bounded(
+    make_engine: Callable[..., LuaEngine], assert_usable: Callable[[LuaEngine], None], lua: str, source: str
+) -> None:
+    """Message, path and traceback of any error stay within a few hundred KiB."""
+    engine = make_engine(lua, memory_limit_mb=500, timeout_ms=60_000)
+    error = engine.execute_script(source).error
+    if error is not None:
+        assert len(str(error)) < 300_000
+        assert len(getattr(error, "traceback", None) or "") < 100_000
+        assert len(getattr(error, "path", "")) < 10_000
+    assert_usable(engine)
+
+
+def test_host_side_work_is_never_refused(make_engine: Callable[..., LuaEngine], lua: str) -> None:
+    """At the very edge of its memory, a run's globals, context, functions, logs, errors and output still come through."""
+    calls: list[int] = []
+    engine = make_engine(lua, memory_limit_mb=1, functions={"note": lambda: calls.append(1)})
+    source = """
+    local t = {}
+    pcall(function() while true do t[#t + 1] = {} end end)
+    pcall(note) pcall(print, 'full') pcall(log, 'info', 'full')
+    return true, t == nil
+    """
+    result = engine.execute_script(source, {"data": ["x" * 1000] * 50})
+    assert result.output == (True, False) or isinstance(result.error, MemoryLimitExceeded)
+    least = (
+        2 if engine.stats().source == "lupa" else 1
+    )  # KiB; compiling takes nearly one, and the sandbox works in Lua there
+    for limit_kib in (least, 2, 4, 8, 16):
+        with LuaEngine(make_engine(lua, memory_limit_mb=limit_kib / 1024).config) as tiny:
+            for _ in range(3):
+                result = tiny.execute_script("return context.a", {"a": "x" * 100_000, "b": list(range(1000))})
+                assert isinstance(result.error, MemoryLimitExceeded | None)
+                assert tiny.execute_script("return 1").output == 1
+
+
+def test_cycles_through_metatables_and_keys_are_found(engine: LuaEngine) -> None:
+    """Every way a table can contain itself as data."""
+    for source in (
+        "local t = {} t[1] = t return t",
+        "local t, u = {}, {} t.u = u u.t = t return {t, u}",
+        "local t = {} t.a = {b = {c = {t}}} return t",
+        "local t = {} for i = 1, 150 do t = {t} end local u = t while type(u[1]) == 'table' do u = u[1] end u[1] = t return t",
+    ):
+        error = engine.execute_script(source).error
+        assert isinstance(error, ScriptSerializationError)
+        assert "itself" in str(error)

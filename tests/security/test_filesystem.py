@@ -1,0 +1,233 @@
+"""allow_filesystem: what it gives, and that nothing outside the configured directories can be reached."""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from luagauge import (
+    LUA_VERSIONS,
+    ConfigurationError,
+    LuaEngine,
+    ScriptConfig,
+    ScriptRuntimeError,
+    ScriptSerializationError,
+)
+
+pytestmark = [
+    pytest.mark.skipif(sys.platform == "win32", reason="file access is offered on POSIX only"),
+    pytest.mark.native_only,
+]
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """A directory with files, and around it what must stay out of reach."""
+    (tmp_path / "secret.txt").write_text("secret")
+    inside = tmp_path / "inside"
+    (inside / "sub").mkdir(parents=True)
+    (inside / "data.txt").write_bytes(b"first\nsecond\n 42 0x10 -1.5e2 rest\n\xff\x00end")
+    (inside / "sub" / "mod.lua").write_text("local M = ... return {name = M, six = math.floor(6.5)}")
+    (inside / "code.lua").write_text("x = (x or 0) + 1 return x")
+    (inside / "bytecode.lua").write_bytes(b"\x1bLua")
+    (inside / "link").symlink_to(tmp_path)
+    (inside / "link.txt").symlink_to(tmp_path / "secret.txt")
+    os.mkfifo(inside / "fifo")
+    return inside
+
+
+@pytest.fixture(params=LUA_VERSIONS)
+def engine(request: pytest.FixtureRequest, tree: Path) -> LuaEngine:
+    """An engine of each Lua whose scripts may use the tree."""
+    config = ScriptConfig(lua=request.param, allow_filesystem=True, filesystem_directories=[tree])
+    return LuaEngine(config)
+
+
+def output(engine: LuaEngine, script: str) -> object:
+    """Return what a script returns."""
+    return engine.execute_script(script).raise_for_error().output
+
+
+def test_filesystem_reads_by_every_format(engine: LuaEngine) -> None:
+    """Lines, numbers, counts and the rest come as Lua's manual says."""
+    script = """local f = io.open("data.txt", "rb")
+    local a, b, n, m, k, five, all, last = f:read("l"), f:read("L"), f:read("n"), f:read("n"), f:read("n"), f:read(5),
+        f:read("a"), f:read("l")
+    f:close() return a, b, n, m, k, five, all, last, io.type(f), io.type(1)"""
+    expected = ("first", "second\n", 42, 16, -150, " rest", b"\n\xff\x00end", None, "closed file", None)
+    assert output(engine, script) == expected
+
+
+def test_filesystem_iterates_over_lines(engine: LuaEngine) -> None:
+    """io.lines and file:lines give every line, and io.lines closes at the end."""
+    script = """local a, b = {}, {}
+    for line in io.lines("data.txt") do a[#a + 1] = line end
+    local f = io.open("data.txt") for line in f:lines("L") do b[#b + 1] = line end f:close()
+    return #a, a[1], #b, b[2]"""
+    assert output(engine, script) == (4, "first", 4, "second\n")
+
+
+def test_filesystem_writes_seeks_renames_and_removes(engine: LuaEngine, tree: Path) -> None:
+    """What a script writes is on disk; it can move and remove it."""
+    script = """local f = io.open("sub/new.txt", "w+") f:write("abc", 1, 2.5) local at = f:seek("set", 1)
+    local rest = f:read("a") f:close() local name = os.tmpname()
+    return at, rest, os.rename("sub/new.txt", "moved.txt"), os.remove(name)"""
+    assert output(engine, script) == (1, "bc12.5", True, True)
+    assert (tree / "moved.txt").read_bytes() == b"abc12.5"
+    assert output(engine, 'return os.remove("moved.txt"), (os.remove("moved.txt"))') == (True, None)
+
+
+def test_filesystem_loads_code_with_the_globals_of_the_run(engine: LuaEngine) -> None:
+    """loadfile, dofile and require run text with the run's own globals; a module is loaded once in a run."""
+    script = """local m = require("sub.mod") x = 40 dofile("code.lua")
+    return m.name, m.six, m == require("sub.mod"), loadfile("code.lua")(), x"""
+    assert output(engine, script) == ("sub.mod", 6, True, 42, 42)
+    assert output(engine, 'return dofile("code.lua")') == 1
+
+
+def test_filesystem_refuses_bytecode(engine: LuaEngine) -> None:
+    """A compiled chunk in a file is not loaded."""
+    answer = output(engine, 'return loadfile("bytecode.lua")')
+    assert isinstance(answer, tuple)
+    assert answer[0] is None
+    assert "binary" in answer[1]
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["../secret.txt", "sub/../../secret.txt", "/etc/passwd", "link/secret.txt", "link.txt", "fifo", "sub", "", "a\0b"],
+)
+@pytest.mark.parametrize("mode", ["r", "w", "a+"])
+def test_filesystem_gives_nothing_outside(engine: LuaEngine, tree: Path, path: str, mode: str) -> None:
+    """No parent directory, absolute path, symbolic link, pipe or directory can be opened, in any mode."""
+    context = {"request": path, "response": mode}
+    result = engine.execute_script("return io.open(context.request, context.response)", context)
+    assert result.raise_for_error().output[0] is None
+    assert (tree.parent / "secret.txt").read_text() == "secret"
+
+
+@pytest.mark.parametrize("script", ['os.remove("link.txt/x")', 'os.rename("data.txt", "../out.txt")', 'require("..x")'])
+def test_filesystem_changes_nothing_outside(engine: LuaEngine, tree: Path, script: str) -> None:
+    """Removing, renaming and requiring hold the same line."""
+    engine.execute_script(script)
+    assert sorted(path.name for path in tree.parent.iterdir()) == ["inside", "secret.txt"]
+    assert (tree / "data.txt").exists()
+
+
+def test_filesystem_closes_what_a_run_leaves_open(engine: LuaEngine) -> None:
+    """Descriptors of one run are gone with it, and there is a bound on them within one."""
+    script = """local n = 0 for i = 1, 1000 do
+        local f = io.open("data.txt") if not f then break end n = n + 1 files = {files, f}
+    end return n"""
+    assert output(engine, script) == 64  # the first run of the process opens what the probe keeps
+    before = len(list(Path("/dev/fd").iterdir()))
+    assert [output(engine, script) for _ in range(5)] == [64] * 5
+    assert len(list(Path("/dev/fd").iterdir())) == before
+
+
+def test_filesystem_handles_are_closed_to_scripts(engine: LuaEngine) -> None:
+    """A file shows no metatable, no number and no address, and cannot be changed."""
+    script = """local f = io.open("data.txt") local changed = pcall(function() f.read = nil end)
+    local key, value = next(f)
+    return getmetatable(f), tostring(f), key == io.type and value, next(f, key), changed, io.popen, io.stdout"""
+    assert output(engine, script) == (False, "file", True, None, False, None, None)
+
+
+@pytest.mark.parametrize("script", ["return io.open('data.txt')", "return {file = io.open('data.txt')}"])
+def test_filesystem_handles_are_no_plain_data(engine: LuaEngine, script: str) -> None:
+    """A file that is returned is refused like a function, not taken for an empty table."""
+    assert isinstance(engine.execute_script(script).error, ScriptSerializationError)
+
+
+@pytest.mark.parametrize(
+    "call, complaint",
+    [
+        ("io.open()", "bad argument #1 to 'open' (string expected, got no value)"),
+        ("io.open('data.txt', {})", "bad argument #2 to 'open' (string expected, got table)"),
+        ("io.lines(true)", "bad argument #1 to 'lines' (string expected, got boolean)"),
+        ("io.lines('missing')", "missing: No such file or directory"),
+        ("os.remove()", "bad argument #1 to 'remove' (string expected, got no value)"),
+        ("os.rename('a')", "bad argument #2 to 'rename' (string expected, got no value)"),
+        ("loadfile()", "bad argument #1 to 'loadfile' (string expected, got no value)"),
+        ("dofile(print)", "bad argument #1 to 'dofile' (string expected, got function)"),
+        ("require()", "bad argument #1 to 'require' (string expected, got no value)"),
+        ("require('missing')", "missing: module not found"),
+        ("io.open('w', 'w'):write({})", "bad argument #1 to 'write' (string expected, got table)"),
+        ("io.open('data.txt'):seek('cur', 'x')", "bad argument #2 to 'seek' (number expected, got string)"),
+        ("local f = io.open('data.txt') f:close() f:read()", "attempt to use a closed file"),
+    ],
+)
+def test_filesystem_blames_the_script(engine: LuaEngine, call: str, complaint: str) -> None:
+    """What is wrong with a call is said in Lua's words, at the script's own line."""
+    error = engine.execute_script(f"\n\n{call}\nreturn nil").error
+    assert isinstance(error, ScriptRuntimeError)
+    assert error.message == f"script:3: {complaint}"
+    assert error.line == 3
+
+
+def test_filesystem_says_that_a_file_is_open_the_other_way(engine: LuaEngine) -> None:
+    """Writing to what was opened to be read, and the other way round, fails as in stock Lua."""
+    expected = (None, os.strerror(errno.EBADF), errno.EBADF)
+    assert output(engine, "return io.open('data.txt'):write('x')") == expected
+    assert output(engine, "return io.open('out', 'w'):read()") == expected
+
+
+def test_filesystem_writes_numbers_as_the_version_does(engine: LuaEngine, tree: Path) -> None:
+    """Each Lua shows a float in its own way; the stock library is asked."""
+    numbers = "2.0, 7, 2^53, 1e15, -0.0, 0.1, 1/3, 1e300, -1e100, 123456789012345678"
+    output(engine, f"io.open('out', 'w'):write({numbers})")
+    stock = tree / "stock"
+    name = engine.config.lua.replace(".", "")
+    plain = importlib.import_module(f"lupa.{name if name.startswith('luajit') else 'lua' + name}")
+    lua = plain.LuaRuntime()
+    lua.execute(f"local f = io.open({str(stock)!r}, 'w') f:write({numbers}) f:close()")
+    assert (tree / "out").read_bytes() == stock.read_bytes()
+
+
+def test_filesystem_writes_more_than_a_call_carries(tree: Path) -> None:
+    """max_output_size bounds outputs and arguments, not what is written."""
+    config = ScriptConfig(allow_filesystem=True, filesystem_directories=[tree], max_output_size=1000)
+    with LuaEngine(config) as engine:
+        assert output(engine, "return io.open('out', 'w'):write(('0123456789'):rep(1e4), 'x', 5) ~= nil") is True
+    assert (tree / "out").read_bytes() == b"0123456789" * 10_000 + b"x5"
+
+
+@pytest.mark.parametrize("directories", [[], ["/no/such/directory"], "text", [b"bytes"], None])
+def test_filesystem_settings_are_checked(directories: object) -> None:
+    """allow_filesystem needs directories that exist."""
+    with pytest.raises(ConfigurationError, match="filesystem_directories"):
+        ScriptConfig(allow_filesystem=True, filesystem_directories=directories)  # type: ignore[arg-type]
+
+
+def test_filesystem_is_off_by_default() -> None:
+    """Without it there is no io, require, loadfile or dofile, and os has no file functions."""
+    names = LuaEngine().execute_script("return io, require, loadfile, dofile, os.remove, os.tmpname").output
+    assert names == (None,) * 6
+
+
+def test_filesystem_bounds_what_one_read_makes(tree: Path) -> None:
+    """Many formats in one call get no more together than one: a sparse file would fill the host's memory."""
+    engine = LuaEngine(
+        ScriptConfig(memory_limit_mb=1, timeout_ms=None, allow_filesystem=True, filesystem_directories=[tree])
+    )
+    script = """local f = io.open("sparse", "w+")
+    f:seek("set", 2^24) f:write("x") f:seek("set", 0)
+    local many = {} for i = 1, 16 do many[i] = 2^19 end
+    local one, none = f:read(2^19), select("#", f:read(2^17, 2^17))
+    return #one, none, f:read(table.unpack(many))"""
+    given = list(output(engine, script))  # type: ignore[call-overload]
+    assert given[:4] == [2**19, 2, None, "more than 1048576 bytes"]
+
+
+def test_filesystem_reads_a_number_after_much_white_space(engine: LuaEngine) -> None:
+    """White space is skipped in blocks, and the position afterwards is right behind the numeral."""
+    script = """local f = io.open("spaces", "w+")
+    f:write((" "):rep(65530) .. "\\t\\n" .. (" "):rep(70000) .. "17rest") f:seek("set", 0)
+    local n, rest, none = f:read("n", "a", "n")
+    return n, rest, none"""
+    assert output(engine, script) == (17, "rest", None)

@@ -1,0 +1,333 @@
+"""What a script can name, reach and change: the allowed, and nothing of the host's or of another run's."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from luagauge import LuaEngine, OperationNotAllowed, ScriptRuntimeError, ScriptSyntaxError, _lupa
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+pytestmark = pytest.mark.emulated
+
+BASE = """_G _VERSION assert collectgarbage error getmetatable ipairs load log next pairs pcall print rawequal rawget rawset
+    select setmetatable tonumber tostring type xpcall coroutine math os string table context""".split()
+JIT_OR_51 = ["unpack", "loadstring"]
+LIBRARIES: dict[str, str] = {
+    "coroutine": "create resume running status wrap yield",
+    "os": "clock date difftime getenv time",
+    "string": "byte char find format gmatch gsub len lower match rep reverse sub upper",
+    "math": "abs ceil cos deg exp floor fmod huge log max min modf pi rad random randomseed sin sqrt tan acos asin atan",
+    "table": "concat insert remove sort",
+}
+NEVER = """debug io package require module dofile loadfile python newproxy getfenv setfenv warn ffi jit arg
+    os.execute os.exit os.remove os.rename os.tmpname os.setlocale string.dump io.open io.popen io.lines io.read
+    package.loadlib package.cpath package.loaded debug.getregistry debug.sethook debug.setmetatable jit.util ffi.C
+    coroutine.clone table.dump load.env _ENV._G.debug""".split()
+
+WALK = """
+local seen, found = {}, {}
+local function walk(value, path)
+  found[#found + 1] = path .. ': ' .. type(value)
+  if type(value) ~= 'table' or seen[value] then return end
+  seen[value] = true
+  for k, v in pairs(value) do
+    if v ~= found and v ~= seen then walk(v, path .. '.' .. tostring(k)) end
+  end
+  local meta = getmetatable(value)
+  if meta ~= nil then walk(meta, path .. '<meta>') end
+end
+walk(_G, '_G')
+return found
+"""
+
+
+def extras(lua: str) -> tuple[set[str], dict[str, set[str]]]:
+    """Return the further globals and library members of a Lua version."""
+    globals_: set[str] = set(JIT_OR_51) if lua == "5.1" or lua.startswith("luajit") else {"rawlen"}
+    members: dict[str, set[str]] = {name: set() for name in LIBRARIES}
+    if lua == "5.1" or lua.startswith("luajit"):
+        members["table"] |= {"maxn", "foreach", "foreachi", "getn", "setn"}
+        members["string"] |= {"gfind"}
+        members["math"] |= {"mod"}
+    if lua not in {"5.3", "5.4", "5.5"}:
+        members["math"] |= {"atan2", "cosh", "frexp", "ldexp", "log10", "pow", "sinh", "tanh"}
+    if lua == "5.2":
+        globals_ |= {"bit32", "unpack", "loadstring"}
+        members["table"] |= {"maxn"}
+    if lua.startswith("luajit"):
+        globals_ |= {"bit", "rawlen"}
+        members["coroutine"] |= {"isyieldable"}
+        members["table"] |= {"move", "new", "clear", "pack", "unpack"}
+    if lua in {"5.2", "5.3", "5.4", "5.5"}:
+        members["table"] |= {"pack", "unpack"}
+    if lua in {"5.3", "5.4", "5.5"}:
+        globals_ |= {"utf8"}
+        members["table"] |= {"move", "create"}
+        members["string"] |= {"pack", "packsize", "unpack"}
+        members["math"] |= {"maxinteger", "mininteger", "tointeger", "type", "ult", "frexp", "ldexp"}
+        members["math"] |= {"cosh", "sinh", "tanh", "pow", "log10", "atan2"}  # compatibility builds have them
+        members["coroutine"] |= {"isyieldable", "close"}
+    return globals_, members
+
+
+def test_globals_are_the_allowed_ones(engine: LuaEngine, lua: str) -> None:
+    """Everything that can be walked to from _G is on the list, and all that every Lua has is there."""
+    found = set(engine.execute_script(WALK).raise_for_error().output)
+    globals_, members = extras(lua)
+    top = {entry.split(": ")[0].removeprefix("_G.") for entry in found if entry.count(".") == 1}
+    libraries = {name for name in top if any(entry.startswith(f"_G.{name}.") for entry in found)}
+    assert top - {"_G"} <= set(BASE) | globals_
+    assert set(BASE) - {"_G", "context"} - top == set()
+    for name in libraries - {"context", "utf8", "bit", "bit32", "_G"}:
+        inside = {
+            entry.split(": ")[0].removeprefix(f"_G.{name}.") for entry in found if entry.startswith(f"_G.{name}.")
+        }
+        allowed = set(LIBRARIES[name].split())
+        assert allowed <= inside
+        assert inside <= allowed | members[name]
+    kinds = {entry.rsplit(": ", 1)[1] for entry in found}
+    assert kinds <= {"table", "function", "string", "number", "boolean"}  # no userdata, no thread
+    assert not any("<meta>" in entry for entry in found)
+
+
+@pytest.mark.parametrize("name", NEVER)
+def test_names_outside_the_sandbox_are_nil(engine: LuaEngine, name: str) -> None:
+    """By name, through _G, and through code loaded at run time."""
+    first, *rest = name.split(".")
+    source = f"""
+    local value = _G['{first}']
+    for _, key in ipairs{{{", ".join(repr(part) for part in rest)}}} do
+      if type(value) ~= 'table' then value = nil break end
+      value = value[key]
+    end
+    return value == nil, load('return {first} == nil')(), rawget(_G, '{first}') == nil
+    """
+    output = engine.execute_script(source).output
+    assert output[0] is True
+    if not rest:
+        assert output == (True, True, True)
+
+
+def test_nothing_is_taken_from_the_callers_lupa(lua: str, make_engine: Callable[..., LuaEngine]) -> None:
+    """What a host does with lupa itself in the same process is not seen, nor the other way round."""
+    runtime = importlib.import_module(f"lupa.{_lupa._MODULES[lua]}").LuaRuntime()
+    runtime.execute("leaked = 1 string.leaked = 2")
+    engine = make_engine(lua)
+    assert engine.execute_script("return leaked == nil and string.leaked == nil and python == nil").output is True
+    engine.execute_script("mine = 1 string.mine = 2")
+    assert runtime.eval("mine == nil and string.mine == nil") is True
+
+
+TAMPERING = {
+    "globals": ("x = 1 _G.y = 2 rawset(_G, 'z', 3)", "x == nil and y == nil and z == nil"),
+    "functions replaced": (
+        "print = nil tostring = function() return 'mine' end",
+        "tostring(1) == '1' and print ~= nil",
+    ),
+    "libraries changed": ("string.rep = nil math.pi = 4 table.new = 1", "string.rep ~= nil and math.pi < 3.2"),
+    "libraries replaced": ("string = nil os = {}", "string ~= nil and os.time ~= nil"),
+    "string methods": ("string.upper = function() return 'mine' end", "('a'):upper() == 'A'"),
+    "metatable of _G": ("setmetatable(_G, {__index = function() return 'mine' end})", "undefined == nil"),
+    "metatable of a library": ("setmetatable(string, {__index = {mine = 1}})", "string.mine == nil"),
+    "coroutine state": ("co = coroutine.create(function() coroutine.yield() end) coroutine.resume(co)", "co == nil"),
+    "result": ("result = 5", "result == nil"),
+    "context": ("context.request.mine = 1 context = nil", "context.request.mine == nil"),
+    "random numbers": ("math.randomseed(5) seen = math.random()", "math.random(1, 10) <= 10"),
+}
+
+
+@pytest.mark.parametrize("name", TAMPERING)
+@pytest.mark.parametrize(
+    "ending", ["", " error('fails')", " while true do end", " local t = {} while true do t = {t} end"]
+)
+def test_nothing_is_seen_by_the_next_run(
+    make_engine: Callable[..., LuaEngine], lua: str, name: str, ending: str
+) -> None:
+    """However a run ends, cached or not: the next begins with everything as it was."""
+    # Long enough for the check on a busy machine; only the endless loop waits for it.
+    engine = make_engine(lua, timeout_ms=80 if ending == " while true do end" else 5000, memory_limit_mb=2)
+    tamper, check = TAMPERING[name]
+    check = f"return {check}"
+    assert engine.execute_script(check).output is True
+    for _ in range(2):
+        engine.execute_script(tamper + ending)
+        result = engine.execute_script(check)
+        assert result.output is True or result.duration_ms >= 15  # a busy machine can cost it its own 15 ms
+
+
+def test_random_numbers_belong_to_the_run(engine: LuaEngine, lua: str) -> None:
+    """A seed that a run sets is its own: the next begins as the version does, anew from 5.4 on, the same before."""
+    draw = "return {math.random(1, 2^30), math.random(1, 2^30), math.random(1, 2^30)}"
+    seeded = f"math.randomseed(7) {draw}"
+    first, second = engine.execute_script(draw).output, engine.execute_script(draw).output
+    assert engine.execute_script(seeded).output == engine.execute_script(seeded).output
+    third = engine.execute_script(draw).output
+    if lua in {"5.4", "5.5"}:
+        assert len({tuple(first), tuple(second), tuple(third)}) == 3
+    else:
+        assert first == second == third
+
+
+def test_string_metatable_is_out_of_reach(engine: LuaEngine) -> None:
+    """It can be neither read nor changed, nor its table of methods."""
+    assert engine.execute_script("return getmetatable('')").output is False
+    error = engine.execute_script("setmetatable('', {})").error
+    assert isinstance(error, ScriptRuntimeError)
+    source = "getmetatable('').__index = nil"
+    assert isinstance(engine.execute_script(source).error, ScriptRuntimeError)
+    assert engine.execute_script("string.evil = function() return 1 end return ('x').evil == nil").output is True
+
+
+def test_finalizers_are_refused(engine: LuaEngine, assert_usable: Callable[[LuaEngine], None]) -> None:
+    """At setmetatable; a __gc that is added later does nothing."""
+    calls: list[str] = []
+    error = engine.execute_script("setmetatable({}, {__gc = function() end})").error
+    assert isinstance(error, OperationNotAllowed)
+    assert engine.execute_script("return (pcall(setmetatable, {}, {__gc = false}))").output is False
+    source = """
+    ran = 0
+    local meta = {}
+    for i = 1, 100 do setmetatable({}, meta) end
+    meta.__gc = function() ran = ran + 1 end
+    rawset(meta, '__gc', meta.__gc)
+    for i = 1, 5 do collectgarbage() end
+    return ran
+    """
+    assert engine.execute_script(source).output == 0
+    assert calls == []
+    assert_usable(engine)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "tostring({})",
+        "tostring(print)",
+        "tostring(function() end)",
+        "tostring(coroutine.create(function() end))",
+        "tostring(setmetatable({}, {}))",
+        "tostring(setmetatable({}, {__name = 'thing'}))",
+        "select(2, pcall(string.format, '%s', {}))",
+        "select(2, pcall(string.format, '%s %s', print, coroutine.running() or {}))",
+        "table.concat({tostring(_G), tostring(string)}, ' ')",
+        "select(2, pcall(error, {}))",
+        "tostring(select(2, pcall(string.rep, {})))",
+        "tostring(select(2, pcall(function() return {} .. {} end)))",
+        "tostring(select(2, pcall(function() return #print end)))",
+        "tostring(select(2, pcall(ipairs)))",
+        "tostring(select(2, pcall(string.format, '%d', {})))",
+        "select(2, pcall(string.format, '%p', {}))",
+        "select(2, pcall(string.format, '%q', {}))",
+        "select(2, pcall(string.format, '%s%q', 1, print))",
+        "select(2, pcall(string.format, '%5q%s', coroutine.create(function() end), 1))",
+        "select(2, load('x ='))",
+    ],
+)
+def test_texts_hold_no_addresses(engine: LuaEngine, expression: str) -> None:
+    """Neither a text nor an error message tells where anything lies."""
+    source = f"local text = tostring({expression}) return text, text:find('%x%x%x%x%x%x%x') == nil"
+    result = engine.execute_script(source)
+    assert result.error is None
+    assert result.output[1] is True, result.output
+
+
+def test_order_of_tables_tells_no_addresses(engine: LuaEngine) -> None:
+    """Two tables cannot be ordered, hashed or told apart by text."""
+    assert engine.execute_script("return tostring({}) == tostring({}), tostring(print) == tostring(pairs)").output == (
+        True,
+        True,
+    )
+    assert isinstance(engine.execute_script("return {} < {}").error, ScriptRuntimeError)
+
+
+@pytest.mark.parametrize("chunk", ["'\\27Lua'", "'\\27LJ\\2'", "'\\27'", "('\\27Lua'):rep(10)"])
+def test_bytecode_cannot_be_loaded(engine: LuaEngine, assert_usable: Callable[[LuaEngine], None], chunk: str) -> None:
+    """As text, through a reader in one piece or byte by byte, in any mode."""
+    for call in (
+        f"load({chunk})",
+        f"load({chunk}, 'name', 'b')",
+        f"load({chunk}, 'name', 'bt')",
+        f"(function() local s, i = {chunk}, 0 return load(function() i = i + 1 return s:sub(i, i) end) end)()",
+        f"(function() local s = {chunk} return load(function() local r = s s = nil return r end) end)()",
+    ):
+        result = engine.execute_script(f"local f, why = {call} return f == nil, why")
+        assert result.error is None
+        assert result.output[0] is True
+    assert engine.execute_script("return string.dump == nil").output is True
+    assert_usable(engine)
+
+
+def test_real_bytecode_cannot_be_loaded(engine: LuaEngine, lua: str) -> None:
+    """What the very same Lua compiled is refused in every way that it could be handed over."""
+    runtime = importlib.import_module(f"lupa.{_lupa._MODULES[lua]}").LuaRuntime(encoding=None)
+    code = runtime.execute(b"return string.dump(function() return 42 end)")
+    assert code[:1] == b"\x1b"
+    source = """
+    local code = context.code
+    local function pieces(size)
+      local at = 1 - size
+      return function() at = at + size return code:sub(at, at + size - 1) end
+    end
+    local function late() local n = 0 return function() n = n + 1 return n == 2 and code or n < 2 and "" or nil end end
+    local refused = {}
+    for i, chunk in ipairs({code, pieces(#code), pieces(1), pieces(7), late()}) do
+      local f = load(chunk)
+      refused[i] = f == nil or not pcall(f) and "failed" or f() ~= 42 and "other" or "RUNS"
+    end
+    return refused
+    """
+    result = engine.execute_script(source, {"code": code})
+    assert result.error is None
+    assert result.output[:4] == [True, True, True, True]
+    assert result.output[4] != "RUNS"
+    assert isinstance(engine.execute_script(code).error, ScriptSyntaxError)
+
+
+def test_loaded_code_stays_inside(engine: LuaEngine, lua: str) -> None:
+    """It sees the run's own globals, or those it is given, where the version can."""
+    assert engine.execute_script("x = 5 return load('return x, debug == nil')()").output == (5, True)
+    if lua in {"5.2", "5.3", "5.4", "5.5"}:
+        assert engine.execute_script("return load('return y', 'n', 't', {y = 6})()").output == 6
+        assert engine.execute_script("local _ENV = {} return x").output is None
+
+
+def test_no_python_object_is_reachable(make_engine: Callable[..., LuaEngine], lua: str) -> None:
+    """Host functions are plain Lua functions: no attributes, no metatable, no userdata anywhere."""
+    engine = make_engine(lua, functions={"f": lambda: {"a": [1]}})
+    source = "local r = f() return type(f), getmetatable(f) == nil, type(r), getmetatable(r) == nil, pcall(function() return f.x end)"
+    output: Any = engine.execute_script(source).output
+    assert output[:5] == ("function", True, "table", True, False)
+
+
+def test_environment_is_what_the_config_says(
+    make_engine: Callable[..., LuaEngine], monkeypatch: pytest.MonkeyPatch, lua: str
+) -> None:
+    """No variable of the process is seen."""
+    monkeypatch.setenv("LUAGAUGE_TEST_HOST_ONLY", "host")
+    engine = make_engine(lua, environment_variables={"MODE": "test", "EMPTY": ""})
+    source = "return os.getenv('MODE'), os.getenv('EMPTY'), os.getenv('LUAGAUGE_TEST_HOST_ONLY'), os.getenv('PATH')"
+    assert engine.execute_script(source).output == ("test", "", None, None)
+
+
+@pytest.mark.parametrize(
+    "option", ["stop", "restart", "setpause", "setstepmul", "incremental", "generational", "nonsense"]
+)
+def test_collector_cannot_be_changed(
+    engine: LuaEngine, assert_usable: Callable[[LuaEngine], None], option: str
+) -> None:
+    """What would change the next run is refused."""
+    error = engine.execute_script(f"collectgarbage('{option}')").error
+    assert isinstance(error, OperationNotAllowed)
+    assert option in error.operation
+    assert_usable(engine)
+
+
+def test_process_output_is_not_written(engine: LuaEngine, capfd: pytest.CaptureFixture[str]) -> None:
+    """What is printed goes into the logs, never to the process."""
+    engine.execute_script("print('to the log') log('info', 'too')")
+    assert capfd.readouterr() == ("", "")

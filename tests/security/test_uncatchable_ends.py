@@ -1,0 +1,265 @@
+"""No script outlives its deadline, an interrupt or its instruction budget, whatever it catches and wherever it hides."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from luagauge import InstructionLimitExceeded, LuaEngine, ScriptInterruptedError, ScriptTimeoutError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+HOSTILE = {
+    "pcall loop": "while true do pcall(function() while true do end end) end",
+    "pcall of pcall": "local function f() pcall(f) while true do end end while true do f() end",
+    "pcall in many layers": """
+        local f = function() while true do end end
+        for i = 1, 100 do local g = f f = function() pcall(g) while true do pcall(g) end end end
+        f()
+    """,
+    "xpcall loop": "while true do xpcall(function() while true do end end, function(e) return e end) end",
+    "xpcall handler loops": "xpcall(function() error('x') end, function() while true do end end)",
+    "handler of the interrupt loops": "xpcall(function() while true do end end, function() while true do end end)",
+    "handlers in handlers": """
+        local function h() xpcall(function() while true do end end, h) while true do end end
+        xpcall(function() while true do end end, h)
+    """,
+    "handler raises": "while true do xpcall(function() while true do end end, function() error('again') end) end",
+    "coroutine": "local co = coroutine.create(function() while true do end end) while true do coroutine.resume(co) end",
+    "new coroutines": "while true do coroutine.resume(coroutine.create(function() while true do end end)) end",
+    "wrapped in pcall": "while true do pcall(coroutine.wrap(function() while true do end end)) end",
+    "coroutines in coroutines": """
+        local function deep(n) if n == 0 then while true do end end coroutine.wrap(deep)(n - 1) end
+        while true do pcall(deep, 20) end
+    """,
+    "a chain that resumes each other": """
+        local cos = {}
+        for i = 1, 10 do cos[i] = coroutine.wrap(function() while true do coroutine.yield(i) end end) end
+        while true do for i = 1, 10 do pcall(cos[i]) end end
+    """,
+    "yields across pcall": """
+        local co = coroutine.create(function() while true do pcall(coroutine.yield) end end)
+        while true do coroutine.resume(co) end
+    """,
+    "__index": """
+        local t = setmetatable({}, {__index = function(t, k) return t[k + 1] end}) while true do
+        pcall(function() return t[1] end) end
+    """,
+    "__index loops": "local t = setmetatable({}, {__index = function() while true do end end}) return t.x",
+    "__newindex": "local t = setmetatable({}, {__newindex = function() while true do end end}) t.x = 1",
+    "__eq": "local m = {__eq = function() while true do end end} return setmetatable({}, m) == setmetatable({}, m)",
+    "__lt": "local m = {__lt = function() while true do end end} return setmetatable({}, m) < setmetatable({}, m)",
+    "__concat": "return setmetatable({}, {__concat = function() while true do end end}) .. 'x'",
+    "__unm": "return -setmetatable({}, {__unm = function() while true do end end})",
+    "__call": "return setmetatable({}, {__call = function() while true do end end})()",
+    "__tostring in tostring": "return tostring(setmetatable({}, {__tostring = function() while true do end end}))",
+    "__tostring in print": "print(setmetatable({}, {__tostring = function() while true do end end}))",
+    "__tostring of the error": "error(setmetatable({}, {__tostring = function() while true do end end}))",
+    "__tostring of the error, pcall": """
+        error(setmetatable({}, {__tostring = function() while true do pcall(function() while true do end end) end end}))
+    """,
+    "error in a loop": "while true do pcall(error, {}) end",
+    "error objects in layers": "local function f() local ok, e = pcall(f) error({e}) end while true do pcall(f) end",
+    "sort comparator": "while true do pcall(table.sort, {3, 2, 1}, function() while true do end end) end",
+    "gsub callback": "while true do pcall(string.gsub, 'abc', '.', function() while true do end end) end",
+    "iterator": "for _ in function() return 1 end do end",
+    "iterator in pcall": "while true do pcall(function() for _ in function() return 1 end do end end) end",
+    "load reader": "while true do load(function() while true do end end) end",
+    # Whitespace makes no code: a source that grows would meet the memory limit first, and load() returns that.
+    "endless reader": "load(function() return ' ' end)",
+    "loaded code": "while true do pcall(load('while true do end')) end",
+    "log flood": "while true do print('x') log('info', 'y') end",
+    "collecting": "while true do pcall(collectgarbage) end",
+    "allocation and refusal": "while true do pcall(function() local s = 'x' while true do s = s .. s end end) end",
+}
+
+CLOSE = {
+    "__close": """
+        local function f() local c <close> = setmetatable({}, {__close = function() while true do end end}) error('x') end
+        while true do pcall(f) end
+    """,
+    "__close of the interrupted": """
+        local c <close> = setmetatable({}, {__close = function() while true do end end})
+        while true do end
+    """,
+    "__close in layers": """
+        local function f(n)
+          local c <close> = setmetatable({}, {__close = function() while true do end end})
+          if n > 0 then f(n - 1) end
+          while true do end
+        end
+        while true do pcall(f, 50) end
+    """,
+    "__close in a coroutine": """
+        local co = coroutine.create(function()
+          local c <close> = setmetatable({}, {__close = function() while true do end end})
+          coroutine.yield()
+        end)
+        coroutine.resume(co)
+        while true do coroutine.close(co) end
+    """,
+    "__close of a wrapped error": """
+        coroutine.wrap(function()
+          local c <close> = setmetatable({}, {__close = function() while true do end end})
+          error('x')
+        end)()
+    """,
+    "__close of a for": """
+        local closing = setmetatable({}, {__close = function() while true do end end})
+        for i in function() return 1 end, nil, nil, closing do error('x') end
+    """,
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_deadline_cannot_be_outlived(
+    make_engine: Callable[..., LuaEngine], assert_usable: Callable[[LuaEngine], None], lua: str, name: str
+) -> None:
+    """Each ends in ScriptTimeoutError, and the engine runs the next script as if nothing had been."""
+    engine = make_engine(lua, timeout_ms=20, memory_limit_mb=8)
+    assert isinstance(engine.execute_script(HOSTILE[name]).error, ScriptTimeoutError)
+    assert_usable(engine)
+
+
+@pytest.mark.native_only  # on lupa's counters every deadline is held by a hook
+@pytest.mark.parametrize("name", HOSTILE)
+def test_deadline_held_by_a_hook_cannot_be_outlived(
+    make_engine: Callable[..., LuaEngine], assert_usable: Callable[[LuaEngine], None], lua: str, name: str
+) -> None:
+    """The same without a signal: the hook is there from the start, and so it is in every coroutine."""
+    engine = make_engine(lua, timeout_ms=20, memory_limit_mb=8, deadlines="hook")
+    assert isinstance(engine.execute_script(HOSTILE[name]).error, ScriptTimeoutError)
+    assert_usable(engine)
+
+
+@pytest.mark.parametrize("deadlines", ["signal", "hook"])
+@pytest.mark.parametrize("version", ["5.4", "5.5"])
+@pytest.mark.parametrize("name", CLOSE)
+def test_closing_variables_do_not_outlive_a_deadline(
+    make_engine: Callable[..., LuaEngine],
+    assert_usable: Callable[[LuaEngine], None],
+    version: str,
+    name: str,
+    deadlines: str,
+) -> None:
+    """The same for what runs while a scope is left."""
+    engine = make_engine(version, timeout_ms=20, memory_limit_mb=8, deadlines=deadlines)
+    assert isinstance(engine.execute_script(CLOSE[name]).error, ScriptTimeoutError)
+    assert_usable(engine)
+
+
+ITSELF = "local t = {} t.__call = t setmetatable(t, t) "
+CHAINS = {
+    "called": "return pcall(t)",
+    "in a loop": "while true do pcall(t) end",
+    "tail-called": "local function f() return t() end return f()",
+    "on a large stack": "local function f(n) if n == 0 then return t() end return 1 + f(n - 1) end return f(1e5)",
+    "as a metamethod": "return setmetatable({}, {__add = t}) + 1",
+    "as an iterator": "for x in t do end",
+    "in a coroutine": "return coroutine.wrap(function() return pcall(t) end)()",
+}
+
+
+@pytest.mark.native_only  # on lupa's counters nothing can get at it: SECURITY.md
+@pytest.mark.parametrize("deadlines", ["signal", "hook"])
+@pytest.mark.parametrize("name", CHAINS)
+def test_chains_of_call_metamethods_do_not_outlive_a_deadline(
+    make_engine: Callable[..., LuaEngine], assert_usable: Callable[[LuaEngine], None], name: str, deadlines: str
+) -> None:
+    """A table that is its own __call keeps Lua 5.4 busy for minutes, without one instruction."""
+    engine = make_engine("5.4", timeout_ms=50, deadlines=deadlines)
+    result = engine.execute_script(ITSELF + CHAINS[name])
+    assert isinstance(result.error, ScriptTimeoutError)
+    assert result.duration_ms < 10_000  # without help it takes minutes
+    assert_usable(engine)
+    assert engine.execute_script("return setmetatable({}, {__call = function(_, a) return a end})(7)").output == 7
+
+
+@pytest.mark.native_only
+@pytest.mark.parametrize("version", ["5.4", "5.5"])
+def test_chain_of_call_metamethods_that_closes_does_not_outlive_a_budget(
+    make_engine: Callable[..., LuaEngine], assert_usable: Callable[[LuaEngine], None], version: str
+) -> None:
+    """The same where the run ends from the inside, and the chain begins on the way out."""
+    engine = make_engine(version, timeout_ms=60_000, max_instructions=10_000)
+    source = ITSELF + "local c <close> = setmetatable({}, {__close = t}) while true do end"
+    result = engine.execute_script(source)
+    assert isinstance(result.error, InstructionLimitExceeded)
+    assert result.duration_ms < 10_000
+    assert_usable(engine)
+
+
+@pytest.mark.parametrize("deadlines", ["signal", "hook"])
+@pytest.mark.parametrize("name", ["pcall loop", "handler of the interrupt loops", "coroutines in coroutines"])
+def test_interrupt_cannot_be_outlived(
+    make_engine: Callable[..., LuaEngine],
+    assert_usable: Callable[[LuaEngine], None],
+    lua: str,
+    name: str,
+    deadlines: str,
+) -> None:
+    """The same for interrupt(), which uses the same means."""
+    begun = threading.Event()
+    settings = {"functions": {"begun": begun.set}, "deadlines": deadlines}
+    engine = make_engine(lua, **settings)
+    # On lupa's counters only a run with a deadline hears of an interrupt whatever it does.
+    if engine.stats().source == "allocator":
+        engine = make_engine(lua, timeout_ms=None, **settings)
+    thread = threading.Thread(target=lambda: begun.wait() and engine.interrupt())
+    thread.start()
+    assert isinstance(engine.execute_script(f"begun() {HOSTILE[name]}").error, ScriptInterruptedError)
+    thread.join()
+    assert_usable(engine)
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_instruction_budget_cannot_be_outlived(
+    make_engine: Callable[..., LuaEngine], assert_usable: Callable[[LuaEngine], None], lua: str, name: str
+) -> None:
+    """The same for max_instructions; what spends its time elsewhere ends by its deadline."""
+    engine = make_engine(lua, timeout_ms=2000, max_instructions=10_000, memory_limit_mb=4)
+    error = engine.execute_script(HOSTILE[name]).error
+    assert isinstance(error, (InstructionLimitExceeded, ScriptTimeoutError))
+    assert_usable(engine)
+
+
+@pytest.mark.parametrize("deadlines", ["signal", "hook"])
+def test_instruction_budget_is_the_same_every_time(
+    make_engine: Callable[..., LuaEngine], lua: str, deadlines: str
+) -> None:
+    """A script that fits in a budget always does, and one that does not never does."""
+    source = "local n = 0 for i = 1, context.n do n = n + i end return n"
+    engine = make_engine(lua, max_instructions=100_000, deadlines=deadlines)
+    for _ in range(5):
+        assert engine.execute_script(source, {"n": 1000}).success
+        error = engine.execute_script(source, {"n": 1_000_000}).error
+        assert isinstance(error, InstructionLimitExceeded)
+        assert error.limit == 100_000
+        assert "max_instructions" in str(error)
+
+
+@pytest.mark.parametrize("deadlines", ["signal", "hook"])
+def test_cpu_time_cannot_be_outlived(make_engine: Callable[..., LuaEngine], lua: str, deadlines: str) -> None:
+    """A limit of CPU time ends what computes, and says which clock it was."""
+    engine = make_engine(lua, timeout_ms=None, cpu_time_ms=20, deadlines=deadlines)
+    for name in ("pcall loop", "coroutine", "handler of the interrupt loops", "allocation and refusal"):
+        error = engine.execute_script(HOSTILE[name]).error
+        assert isinstance(error, ScriptTimeoutError)
+        assert error.clock == "cpu"
+        assert "cpu_time_ms" in str(error)
+        assert engine.execute_script("return 1").output == 1
+
+
+def test_time_of_functions_can_be_left_out(make_engine: Callable[..., LuaEngine], lua: str) -> None:
+    """With deadline_includes_callbacks=False a slow function costs the script nothing; its own time counts."""
+    engine = make_engine(
+        lua,
+        timeout_ms=60,
+        deadline_includes_callbacks=False,
+        functions={"slow": lambda: threading.Event().wait(0.05)},
+    )
+    assert engine.execute_script("slow() slow() return 'whole'").output == "whole"
+    assert isinstance(engine.execute_script("slow() while true do end").error, ScriptTimeoutError)

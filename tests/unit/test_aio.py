@@ -1,0 +1,188 @@
+"""Runs from asyncio: the loop stays free, cancelling ends the run and only that run, errors come through."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from luagauge import EngineClosedError, LuaEngine, ScriptInterruptedError, ScriptTimeoutError
+from luagauge._aio import run_in_thread
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+FOREVER = "begun() while true do end"
+
+
+def test_async_run_gives_the_same_result(engine: LuaEngine) -> None:
+    """Source, context, name and compiled scripts, as in the blocking call."""
+
+    async def main() -> None:
+        result = await engine.execute_script_async("return context.a", {"a": 7})
+        assert result.output == 7
+        failed = await engine.execute_script_async("error('x')", name="rules")
+        assert str(failed.error) == "rules:1: x"
+        assert (await engine.execute_script_async(engine.precompile_script("return 8"))).output == 8
+
+    asyncio.run(main())
+
+
+def test_async_run_leaves_the_loop_free(make_engine: Callable[..., LuaEngine]) -> None:
+    """The loop turns while a script waits for it."""
+    turned = threading.Event()
+    engine = make_engine(functions={"wait": turned.wait})
+
+    async def main() -> None:
+        task = asyncio.create_task(engine.execute_script_async("return wait()"))
+        await asyncio.sleep(0)
+        turned.set()  # never reached if the run blocked the loop
+        assert (await task).output is True
+
+    asyncio.run(main())
+
+
+def test_async_runs_of_several_engines_overlap(make_engine: Callable[..., LuaEngine]) -> None:
+    """Each waits for the other inside its script: one after the other they would never end."""
+    barrier = threading.Barrier(2, timeout=60)
+    engines = [make_engine(functions={"meet": lambda: barrier.wait() >= 0}) for _ in range(2)]
+
+    async def main() -> None:
+        results = await asyncio.gather(*(engine.execute_script_async("return meet()") for engine in engines))
+        assert [result.output for result in results] == [True, True]
+        assert all(result.memory is not None and result.memory.process_shared for result in results)
+
+    asyncio.run(main())
+
+
+def test_cancelling_ends_the_run(
+    make_engine: Callable[..., LuaEngine], assert_usable: Callable[[LuaEngine], None], lua: str
+) -> None:
+    """A cancelled task comes back once its script has ended, and the engine is free."""
+    begun = threading.Event()
+    engine = make_engine(lua, timeout_ms=None, functions={"begun": begun.set})
+
+    async def main() -> None:
+        task = asyncio.create_task(engine.execute_script_async(FOREVER))
+        await asyncio.to_thread(begun.wait)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(main())
+    assert_usable(engine)
+
+
+def test_cancelling_a_waiting_task_spares_the_run_before_it(make_engine: Callable[..., LuaEngine]) -> None:
+    """Two tasks on one engine: the one that waits is cancelled, the one that runs goes on to its own end."""
+    begun, go_on = threading.Event(), threading.Event()
+    engine = make_engine(timeout_ms=None, functions={"begun": begun.set, "go_on": go_on.is_set})
+
+    async def main() -> None:
+        first = asyncio.create_task(engine.execute_script_async("begun() while not go_on() do end return 'whole'"))
+        await asyncio.to_thread(begun.wait)
+        second = asyncio.create_task(engine.execute_script_async("while true do end"))
+        await asyncio.sleep(0.05)
+        second.cancel()
+        await asyncio.wait([second], timeout=60)
+        assert second.cancelled()  # it has not waited for the first
+        await asyncio.sleep(0.05)  # time in which a wrong interrupt would hit that
+        go_on.set()
+        assert (await first).output == "whole"
+
+    asyncio.run(main())
+
+
+def test_cancelling_a_task_that_never_started_ends_it_at_once() -> None:
+    """A call that still waits for a worker is not waited for, and never made."""
+    busy, begun = threading.Event(), threading.Event()
+    told: list[int] = []
+
+    async def main() -> None:
+        problems: list[Any] = []
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, problem: problems.append(problem))
+        with ThreadPoolExecutor(1) as workers:
+            loop.set_default_executor(workers)
+            blocker = loop.run_in_executor(None, busy.wait)
+            task = asyncio.create_task(run_in_thread(told.append, begun.set))
+            await asyncio.sleep(0.05)
+            task.cancel()
+            done, _ = await asyncio.wait([task], timeout=60)
+            assert task in done  # while every worker is busy
+            assert task.cancelled()
+            busy.set()
+            await blocker
+            await loop.run_in_executor(None, len, ())  # the only worker is past the call that was given up
+            del task, done
+            await asyncio.sleep(0.01)
+            gc.collect()  # a future whose exception nobody looked at complains when it is freed
+        assert not begun.is_set()
+        assert told == []
+        assert problems == []
+
+    asyncio.run(main())
+
+
+def test_cancelling_swallows_the_late_error() -> None:
+    """What the call raises after the cancellation is nobody's any more, and is not reported as never retrieved."""
+    stop = threading.Event()
+
+    def call() -> None:
+        stop.wait()
+        raise ValueError
+
+    async def main() -> None:
+        problems: list[Any] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, problem: problems.append(problem))
+        task = asyncio.create_task(run_in_thread(lambda _: stop.set(), call))
+        await asyncio.sleep(0.05)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert problems == []
+
+    asyncio.run(main())
+
+
+def test_async_run_raises_what_the_call_raises(make_engine: Callable[..., LuaEngine]) -> None:
+    """Misuse is raised; a script's failure is data."""
+    engine = make_engine(timeout_ms=20)
+
+    async def main() -> None:
+        assert isinstance((await engine.execute_script_async("while true do end")).error, ScriptTimeoutError)
+        engine.close()
+        with pytest.raises(EngineClosedError):
+            await engine.execute_script_async("return 1")
+
+    asyncio.run(main())
+
+
+def test_wait_for_ends_a_run_that_takes_too_long(make_engine: Callable[..., LuaEngine]) -> None:
+    """Asyncio's own timeout works as on any other awaitable."""
+    engine = make_engine(timeout_ms=None)
+
+    async def main() -> None:
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(engine.execute_script_async("while true do end"), 0.05)
+        assert (await engine.execute_script_async("return 1")).output == 1
+
+    asyncio.run(main())
+
+
+def test_interrupt_ends_an_async_run(make_engine: Callable[..., LuaEngine]) -> None:
+    """Without cancelling: the result says that it was interrupted."""
+    begun = threading.Event()
+    engine = make_engine(timeout_ms=None, functions={"begun": begun.set})
+
+    async def main() -> None:
+        task = asyncio.create_task(engine.execute_script_async(FOREVER))
+        await asyncio.to_thread(begun.wait)
+        assert engine.interrupt() is True
+        assert isinstance((await task).error, ScriptInterruptedError)
+
+    asyncio.run(main())
