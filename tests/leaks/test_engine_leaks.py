@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import copy
-import gc
 import pickle
-import sys
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import psutil
 import pytest
+from held_memory import KIB, assert_flat, resident_bytes
 
 import luagauge
 from luagauge import (
@@ -29,11 +27,6 @@ from luagauge import (
     ScriptSerializationError,
     SecurityManager,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-KIB = 1024
 
 
 class Host:
@@ -283,56 +276,6 @@ ELSEWHERE = {
 }
 
 
-def descriptors(process: psutil.Process) -> int:
-    """Return how many descriptors or handles `process` has open."""
-    if sys.platform == "win32":
-        return process.num_handles()
-    return process.num_fds()
-
-
-def growth(operation: Callable[[], object], count: int) -> dict[str, int]:
-    """Run `operation` `count` times and return by how much descriptors, threads, Python's blocks and RSS grew."""
-    process = psutil.Process()
-
-    def held() -> dict[str, int]:
-        gc.collect()
-        return {
-            "descriptors": descriptors(process),
-            "threads": threading.active_count(),
-            "blocks": sys.getallocatedblocks(),
-            "rss_bytes": process.memory_info().rss,
-        }
-
-    before = held()
-    for _ in range(count):
-        operation()
-    return {name: value - before[name] for name, value in held().items()}
-
-
-def assert_flat(operation: Callable[[], object], count: int, *, per_call_bytes: float = 1, calls: int = 1) -> None:
-    """Run `operation`, which stands for `calls` calls, `count` times; RSS, blocks, descriptors and threads stay.
-
-    A leak shows in every round; what the interpreter, pytest and the heap's own pools grow by does not come again. So a
-    round that is not flat is repeated, with the same bounds.
-    """
-    bounds = {
-        "descriptors": 0,
-        "threads": 0,
-        # Half a block per call. A coverage run keeps something per thread and per call.
-        "blocks": max(100, count * calls // 2) if sys.gettrace() is None else sys.maxsize,
-        # Far less than one byte per call, with room for what pytest and the interpreter do meanwhile.
-        "rss_bytes": max(768 * KIB, count * per_call_bytes),
-    }
-    for _ in range(max(count // 5, 150)):  # caches fill (64 sources), pools grow to their working size
-        operation()
-    rounds: list[dict[str, int]] = []
-    while len(rounds) < 3:
-        rounds.append(growth(operation, count))
-        if all(value <= bounds[name] for name, value in rounds[-1].items()):
-            return
-    pytest.fail(f"grew in every round: {rounds}; at most {bounds}")
-
-
 @pytest.fixture(params=["5.4", "luajit2.1"])
 def host(request: pytest.FixtureRequest) -> Any:
     """Return an engine on one Lua of each kind of allocator."""
@@ -409,13 +352,12 @@ def test_ten_thousand_mixed_runs_leak_nothing(host: Host) -> None:
 @pytest.mark.parametrize("version", ["5.1", "5.4", "luajit2.1"])
 def test_an_idle_engine_holds_nothing_of_a_run_that_was_ended(version: str) -> None:
     """Neither the text that string.rep had begun to put together, nor a large output."""
-    process = psutil.Process()
     with LuaEngine(ScriptConfig(lua=version, memory_limit_mb=400, timeout_ms=20, max_output_size=1 << 27)) as engine:
-        before = process.memory_info().rss
+        before = resident_bytes()
         for _ in range(3):
             assert engine.execute_script("while true do local s = ('x'):rep(90e6) end").error is not None
         engine.execute_script("return ('x'):rep(3e7)")
-        assert process.memory_info().rss - before < 16 * 1024 * KIB
+        assert resident_bytes() - before < 16 * 1024 * KIB
 
 
 def test_a_thousand_engines_leak_nothing(lua: str) -> None:
