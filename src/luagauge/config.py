@@ -149,8 +149,8 @@ class ScriptConfig:
     max_log_size: int = 1 << 20
     allow_filesystem: bool = False
     filesystem_directories: Sequence[str | os.PathLike[str]] = ()
-    environment_variables: Mapping[str, str] = field(default_factory=dict)
-    functions: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
+    environment_variables: Mapping[str, str] = field(default_factory=dict, hash=False)
+    functions: Mapping[str, Callable[..., Any]] = field(default_factory=dict, hash=False)
     memory_tracking: MemoryTrackingConfig = field(default_factory=lambda: MemoryTrackingConfig(on_error="ignore"))
 
     def __post_init__(self) -> None:

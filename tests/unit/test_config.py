@@ -193,6 +193,14 @@ def test_config_can_be_varied() -> None:
         dataclasses.replace(config, timeout_ms=0)
 
 
+def test_config_can_key_a_dict() -> None:
+    """Equal configs are one key, such as of a host's table of engines; what differs in any field is another."""
+    engines = {ScriptConfig(functions={"f": len}): "first"}
+    assert engines[ScriptConfig(functions={"f": len})] == "first"
+    assert ScriptConfig(functions={"f": print}) not in engines
+    assert ScriptConfig(functions={"f": len}, lua="5.1") not in engines
+
+
 def test_config_crosses_to_other_processes() -> None:
     """It can be pickled and copied with all that it holds, and is as fixed afterwards."""
     config = ScriptConfig(lua="5.1", cpu_time_ms=5, environment_variables={"HOME": "/"}, functions={"size": len})
