@@ -8,7 +8,6 @@ which slows every instruction down on 5.4 and 5.5. The Lua side is in _lua/.
 from __future__ import annotations
 
 import importlib
-import re
 import secrets
 import threading
 import time
@@ -18,8 +17,9 @@ from importlib.resources import files
 from typing import Any, TypeVar
 
 from luagauge import _binding
-from luagauge._lupa_data import Outgoing, text
+from luagauge._lupa_data import Outgoing
 from luagauge._lupa_host import Host
+from luagauge._lupa_result import Measured, Report, limit_bytes, result_of
 from luagauge._lupa_watch import watcher
 from luagauge.config import ScriptConfig
 from luagauge.errors import (
@@ -27,14 +27,11 @@ from luagauge.errors import (
     EngineClosedError,
     MemoryTrackingError,
     PlatformUnavailableError,
-    ScriptError,
 )
-from luagauge.results import LogEntry, MemoryDelta, MemorySnapshot, ScriptMemory, ScriptResult
+from luagauge.results import MemorySnapshot, ScriptResult
 
 T = TypeVar("T")
 
-_MIB = 1048576
-_KIB = 1024
 _PARTS = ("guard", "data", "base", "math", "match", "strings", "tables", "run")
 _HOOK_EVERY = 1000  # instructions between two looks at the clock
 _BUDGET_STEP = 100  # instructions that max_instructions counts at a time
@@ -53,11 +50,6 @@ def _source(part: str) -> bytes:
 def _no_attributes(_object: object, _name: object, _setting: object) -> None:
     """Refuse Lua every attribute of every Python object."""
     raise AttributeError("Python objects are closed to scripts")
-
-
-def _limit_bytes(config: ScriptConfig) -> int:
-    """Return the memory limit in bytes, 0 for none."""
-    return 0 if config.memory_limit_mb is None else max(1, int(config.memory_limit_mb * _MIB))
 
 
 class LupaState:
@@ -178,7 +170,7 @@ class LupaState:
         try:
             outgoing = None if context is None else Outgoing(context, "", integers=self._host.integers)
             period = self._period or (_HOOK_EVERY if getattr(self._hooked, "always", False) else 0)
-            limits = (_limit_bytes(self._config), period)
+            limits = (limit_bytes(self._config), period)
             budget = self._config.max_instructions
             result, kept = self._guarded(
                 outgoing,
@@ -195,7 +187,7 @@ class LupaState:
         del ref, globals_
         self._enter()
         try:
-            limit = _limit_bytes(self._config)
+            limit = limit_bytes(self._config)
             result, kept = self._guarded(
                 None, lambda seconds: self._call_compile(source, name, limit, self._period, seconds), name, keep=keep
             )
@@ -352,9 +344,10 @@ class LupaState:
         finally:
             watcher.remove(self)
         shared = shared or watcher.begun != begun
-        report = _Report(self._call_finish(keep))
+        report = Report(self._call_finish(keep))
+        measured = Measured((before, after), time.perf_counter() - started, self._peak_bytes, shared)
         try:
-            result = self._result(report, name, (before, after), time.perf_counter() - started, shared=shared)
+            result = result_of(self._config, host, report, name, measured)
         except BaseException:
             if report.ref >= 0:  # nobody else will hear of it
                 self._call_release(report.ref)
@@ -385,155 +378,3 @@ class LupaState:
             return _binding.snapshot()
         except MemoryTrackingError as error:
             return error
-
-    def _result(
-        self,
-        report: _Report,
-        name: bytes | None,
-        readings: tuple[Any, Any],
-        seconds: float,
-        *,
-        shared: bool,
-    ) -> ScriptResult:
-        """Put the result together."""
-        config, host = self._config, self._host
-        for reading in readings:
-            if isinstance(reading, MemoryTrackingError) and config.memory_tracking.on_error == "raise":
-                raise reading
-        peak = max(report.start, report.end, report.peak_kib * _KIB, self._peak_bytes)
-        error = None if report.outcome == "ok" else self._error(report, name, peak)
-        output = None
-        if error is None:
-            values = host.incoming.take()
-            output = None if not values else values[0] if len(values) == 1 else tuple(values)
-        memory = None
-        if config.memory_tracking.enabled:
-            memory = ScriptMemory(
-                start_bytes=report.start,
-                end_bytes=report.end,
-                peak_bytes=peak,
-                allocated_bytes=None,
-                allocation_count=None,
-                refused_allocations=None,
-                reserved_bytes=report.end,
-                process=_delta(*readings),
-                process_shared=shared,
-                source="lupa",
-            )
-        return ScriptResult(
-            success=error is None,
-            output=output,
-            logs=_logs(host.log),
-            duration_ms=seconds * 1000,
-            memory_used_mb=None if memory is None else (peak - report.start) / _MIB,
-            error=error,
-            memory=memory,
-            logs_dropped=report.logs_dropped,
-            deadlines="hook",
-            jit_off=config.lua.startswith("luajit"),
-        )
-
-    def _error(self, report: _Report, name: bytes | None, peak: int) -> ScriptError:
-        """Return the error of a run that did not end well."""
-        config, host = self._config, self._host
-        outcome, line, cause = report.outcome, report.line, None
-        if outcome == "due" or host.reason is not None:  # whatever it said when it was ended
-            outcome = "budget" if report.spent else host.reason or "interrupted"
-            if isinstance(report.fatal, BaseException):
-                outcome, host.cause = "callback", report.fatal
-            elif report.fatal is not None:  # Lua's own words: it had no room on its stack for calling the host
-                outcome, report.message = "error", bytes(report.fatal)
-            cause = host.cause if outcome == "callback" else None
-        elif outcome == "error" and report.kind == "forbidden":
-            outcome = "forbidden"
-        elif outcome == "error" and report.kind == "callback":
-            cause = host.cause
-        elif outcome == "memory":
-            limit = _limit_bytes(config)
-            outcome, peak = ("memory", max(peak, report.start + limit + 1)) if limit else ("no_memory", peak)
-        elif outcome == "data":
-            line = int(report.kind == "key")
-        elif outcome == "syntax":
-            line = _syntax_line(name or b"", report.message)
-        return _binding.run_error(
-            config,
-            _binding.OUTCOMES[outcome],
-            text(report.message),
-            line,
-            _traceback(report.traceback),
-            text(report.path),
-            (report.start, peak, report.size, 0),
-            cause,
-        )
-
-
-class _Report:
-    """What Lua says of a run: the values that finish() in _lua/run.lua returns."""
-
-    __slots__ = (
-        "end",
-        "fatal",
-        "kind",
-        "line",
-        "logs_dropped",
-        "message",
-        "outcome",
-        "path",
-        "peak_kib",
-        "ref",
-        "size",
-        "spent",
-        "start",
-        "traceback",
-    )
-
-    def __init__(self, values: tuple[Any, ...]) -> None:
-        self.outcome: str = values[0].decode()
-        self.message: bytes = values[1]
-        self.line: int = values[2]
-        self.traceback: bytes = values[3]
-        self.path: bytes = values[4]
-        self.kind: str = values[5].decode()
-        self.start, self.end = int(values[6]), int(values[7])
-        self.peak_kib = int(values[8])
-        self.size = int(values[9])
-        self.logs_dropped = int(values[10])
-        self.spent = bool(values[11])
-        self.ref = int(values[12])
-        self.fatal: BaseException | bytes | None = values[13]
-
-
-def _delta(before: object, after: object) -> MemoryDelta | None:
-    """Return the change between two readings, or None where one failed or was not taken."""
-    if not isinstance(before, MemorySnapshot) or not isinstance(after, MemorySnapshot):
-        return None
-    heap = None
-    if before.heap_size_bytes is not None and after.heap_size_bytes is not None:
-        heap = after.heap_size_bytes - before.heap_size_bytes
-    return MemoryDelta(heap, after.rss_bytes - before.rss_bytes, after.timestamp - before.timestamp)
-
-
-def _logs(lines: list[bytes]) -> tuple[LogEntry, ...]:
-    """Return the log entries: in each line the length of the level, the time, the level and the message."""
-    entries = []
-    for line in lines:
-        length, moment, rest = line.split(b":", 2)
-        level, message = rest[: int(length)], rest[int(length) :]
-        entries.append(LogEntry(level.decode("utf-8", "backslashreplace"), text(message), float(moment)))
-    return tuple(entries)
-
-
-def _traceback(trace: bytes) -> str:
-    """Return Lua's traceback without the frames of the sandbox itself."""
-    lines = trace.decode("utf-8", "backslashreplace").strip("\n").split("\n")
-    shown = [line for line in lines if not line.startswith("\tluagauge")]
-    return "\n".join(shown) if any(line.startswith("\t") for line in shown) else ""
-
-
-def _syntax_line(name: bytes, message: bytes) -> int:
-    """Return the line in `name:LINE: message`, 0 where there is none; Lua shortens a long name to "..." and its end."""
-    for found in re.finditer(rb":(\d+):", message):
-        head = message[: found.start()]
-        if head == name[1:] or (head[:3] == b"..." and name.endswith(head[3:])):
-            return int(found[1])
-    return 0
