@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from luagauge import LUA_VERSIONS, LuaEngine, ScriptConfig, _lupa
+from luagauge import LUA_VERSIONS, LuaEngine, ScriptConfig, ScriptTimeoutError, _lupa
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -116,7 +116,12 @@ def assert_usable() -> Callable[[LuaEngine], None]:
 
     def check(engine: LuaEngine) -> None:
         source = "print('next') return {context.request.a, leak == nil, result == nil, #('x'):rep(1000)}"
-        result = engine.execute_script(source, {"request": {"a": 1}})
+        for _ in range(5):
+            result = engine.execute_script(source, {"request": {"a": 1}})
+            # A busy machine can cost it its own time, where a test gave the engine little; what an earlier run left
+            # behind would end it at once.
+            if not isinstance(result.error, ScriptTimeoutError) or result.duration_ms < result.error.timeout_ms:
+                break
         assert result.error is None
         assert result.output == [1, True, True, 1000]
         assert [entry.message for entry in result.logs] == ["next"]

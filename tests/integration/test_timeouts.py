@@ -125,7 +125,7 @@ def test_deadlines_of_nested_runs_are_each_their_own(make_engine: Callable[..., 
 
 def test_outer_deadline_passes_during_an_inner_run(make_engine: Callable[..., LuaEngine], lua: str) -> None:
     """The inner run goes to its own end, then the outer one is over."""
-    inner = make_engine(lua, timeout_ms=60)
+    inner = make_engine(lua, timeout_ms=100)
     outer = make_engine(
         lua, timeout_ms=10, functions={"inner": lambda: bool(inner.execute_script("while true do end"))}
     )
