@@ -8,6 +8,7 @@ which slows every instruction down on 5.4 and 5.5. The Lua side is in _lua/.
 from __future__ import annotations
 
 import importlib
+import os
 import secrets
 import threading
 import time
@@ -68,6 +69,7 @@ class LupaState:
         self._config = config
         self._closed = False
         self._owner: int | None = None
+        self._owner_process = 0
         self._given_up = 0  # a thread that need not wait any longer
         self._lock = threading.Lock()
         self._runs = 0
@@ -287,14 +289,17 @@ class LupaState:
             self._lock.release()
             raise EngineClosedError
         self._host.reason = None  # now: from the next line on interrupt() says that there is a run, and must end it
+        self._owner_process = os.getpid()
         self._owner = me
 
     def _wait(self, me: int) -> None:
         """Wait for the lock, until `interrupt_thread` says that nobody wants it any more.
 
         Raises:
-            EngineBusyError: It did.
+            EngineBusyError: It did; or this is a forked child, where the run of another thread is never over.
         """
+        if self._owner_process != os.getpid():
+            raise EngineBusyError
         if self._given_up == me:  # said to an earlier wait of this thread, which had just ended
             self._given_up = 0
         while not self._lock.acquire(timeout=_WAIT_SECONDS):

@@ -68,7 +68,9 @@ class EngineBusyError(EngineStateError):
     """
 
     def __init__(
-        self, message: str = "the engine is running a script; use one engine per thread, and none inside its callbacks"
+        self,
+        message: str = "the engine is running a script that this call cannot wait for: a host function must not call "
+        "its own engine, and a forked child cannot use one that was running at the fork",
     ) -> None:
         """Take a message that fits the situation at hand."""
         super().__init__(message)
@@ -150,7 +152,7 @@ class ScriptTimeoutError(ScriptError):
 
 
 class ScriptInterruptedError(ScriptError):
-    """The script was stopped by `LuaEngine.interrupt()` or Ctrl-C."""
+    """The script was stopped by `LuaEngine.interrupt()`, as the command line does at Ctrl-C."""
 
     def __init__(self, message: str = "the script was interrupted") -> None:
         """Take a message that says by what."""
@@ -201,7 +203,8 @@ class InstructionLimitExceeded(SecurityViolation):
 
     def __init__(self, limit: int) -> None:
         """Take the limit."""
-        super().__init__(f"the script went over its {limit} instructions; raise max_instructions or do less")
+        count = f"{limit} instruction{'' if limit == 1 else 's'}"
+        super().__init__(f"the script went over its {count}; raise max_instructions or do less")
         self.limit = limit
 
 
@@ -224,10 +227,14 @@ class OutputLimitExceeded(SecurityViolation):
 
 
 class OperationNotAllowed(SecurityViolation):
-    """The script tried something that its configuration does not allow.
+    """The script tried what the sandbox refuses whatever is configured.
+
+    That is a finalizer (`__gc` in a metatable) and what `collectgarbage` would change for later runs. What is not in
+    the sandbox at all is nil to a script, and a file outside `filesystem_directories` is an error like any other that
+    opening may come to.
 
     Attributes:
-        operation: What it tried, such as `io.open`.
+        operation: What it tried, such as `a finalizer (__gc)` or `collectgarbage('stop')`.
     """
 
     def __init__(self, operation: str, remedy: str | None = None) -> None:

@@ -350,6 +350,34 @@ def test_signal_handlers_run_during_a_script_that_is_hooked(run: Callable[[str],
     assert out == "went on\ninterrupted\n"
 
 
+def test_engine_that_ran_at_the_fork_is_refused_in_the_child(run: Callable[[str], str]) -> None:
+    """The thread of that run is not in the child, so nothing there waits for it."""
+    out = run("""
+        begun, over = threading.Event(), threading.Event()
+        def wait():
+            begun.set()
+            over.wait()
+        e = engine(functions={"wait": wait})
+        thread = threading.Thread(target=e.execute_script, args=("wait()",))
+        thread.start()
+        begun.wait()
+        def in_the_child():
+            for call in (lambda: e.execute_script("return 1"), lambda: e.validate_syntax("x = 1"), e.close):
+                try:
+                    call()
+                except EngineBusyError as error:
+                    assert "forked child" in str(error)
+                else:
+                    raise AssertionError
+            assert engine().execute_script("return 1").output == 1
+        print(in_child(in_the_child))
+        over.set()
+        thread.join()
+        print(e.execute_script("return 1").output)
+    """)
+    assert out == "0\n1\n"
+
+
 def test_system_calls_of_functions_survive_the_deadline_signal(run: Callable[[str], str]) -> None:
     """A host function that sleeps or reads while the run is due is not disturbed by the signal."""
     out = run("""
