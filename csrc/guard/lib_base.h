@@ -68,15 +68,18 @@ static int lg_print(lua_State *L) {
   return 0;
 }
 
-/* log(level, message): level is any short string. */
+/* log(level, ...): level is any short string, the rest are joined as print() does. */
 static int lg_log(lua_State *L) {
   struct lg_state *st = lg_state_of(L);
   size_t n = 0;
   const char *level = luaL_checklstring(L, 1, &n);
   luaL_checkany(L, 2);
   luaL_argcheck(L, n <= 32, 1, "a level has at most 32 bytes");
-  lua_settop(L, 2);
-  lg_make_text(L, 2, "log");
+  int last = lua_gettop(L);
+  for (int i = 2; i <= last; i++) {
+    lg_poll(st, L);
+    lg_make_text(L, i, "log");
+  }
   lg_log_entry(L, st, level, n, 2);
   return 0;
 }

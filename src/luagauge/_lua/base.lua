@@ -74,24 +74,26 @@ end
 local function logged(value, by)
   local text = text_of(value)
   if type(text) == "number" then text = tostring(text) end
-  if type(text) ~= "string" then error("'tostring' must return a string to '" .. by .. "'", 3) end
+  if type(text) ~= "string" then error(S.where(2) .. "'tostring' must return a string to '" .. by .. "'", 0) end
   return text
 end
 
-function base.print(...)
+local function log_all(level, by, ...)
   local n = select("#", ...)
-  if n == 1 then
-    local text = logged((...), "print")
-    return log_entry("print", text)
-  end
   local parts = { ... }
   local bytes = n
   for i = 1, n do
-    parts[i] = logged(parts[i], "print")
+    parts[i] = logged(parts[i], by)
     bytes = bytes + #parts[i]
   end
   S.room(bytes)
-  log_entry("print", concat(parts, "\t", 1, n))
+  log_entry(level, concat(parts, "\t", 1, n))
+end
+
+function base.print(...)
+  if select("#", ...) ~= 1 then return log_all("print", "print", ...) end
+  local text = logged((...), "print")
+  return log_entry("print", text)
 end
 
 function base.log(level, ...)
@@ -101,8 +103,9 @@ function base.log(level, ...)
   end
   if select("#", ...) == 0 then error("bad argument #2 to 'log' (value expected)", 2) end
   if #level > 32 then error("bad argument #1 to 'log' (a level has at most 32 bytes)", 2) end
+  if select("#", ...) ~= 1 then return log_all(level, "log", ...) end
   local text = logged((...), "log")
-  log_entry(level, text)
+  return log_entry(level, text)
 end
 
 function base.collectgarbage(what)
