@@ -194,6 +194,38 @@ static int encode_key(struct encoder *e, PyObject *key) {
   return refuse(e, why);
 }
 
+/* Whether a dict has the text, too, whose UTF-8 a key of bytes is: in Lua both are one string, and one of the two values
+ * would be lost. */
+static int is_doubled(PyObject *dict, PyObject *key) {
+  char *bytes = NULL;
+  Py_ssize_t length = 0;
+  if (PyBytes_AsStringAndSize(key, &bytes, &length) < 0) {
+    return -1;
+  }
+  PyObject *text = PyUnicode_DecodeUTF8(bytes, length, NULL);
+  if (text == NULL) {
+    if (!PyErr_ExceptionMatches(PyExc_UnicodeDecodeError)) {
+      return -1;
+    }
+    PyErr_Clear();
+    return 0;
+  }
+  int found = PyDict_Contains(dict, text);
+  Py_DECREF(text);
+  return found;
+}
+
+static int encode_key_of(struct encoder *e, PyObject *dict, PyObject *key) {
+  if (PyBytes_Check(key)) {
+    int doubled = is_doubled(dict, key);
+    if (doubled != 0) {
+      return doubled < 0 ? -1
+                         : refuse(e, PyUnicode_FromString("the key is there as str and as bytes, one string in Lua"));
+    }
+  }
+  return encode_key(e, key);
+}
+
 static int encode_dict(struct encoder *e, PyObject *object) {
   uint64_t count = (uint64_t)PyDict_Size(object);
   Py_ssize_t pos = 0;
@@ -207,7 +239,7 @@ static int encode_dict(struct encoder *e, PyObject *object) {
     Py_INCREF(key);       /* as above */
     Py_INCREF(value);
     e->key[e->depth - 1] = key;
-    int rc = encode_key(e, key) < 0 ? -1 : encode(e, value);
+    int rc = encode_key_of(e, object, key) < 0 ? -1 : encode(e, value);
     Py_DECREF(key);
     Py_DECREF(value);
     if (rc < 0) {

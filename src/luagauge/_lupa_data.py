@@ -137,6 +137,8 @@ class _Encoder:
         self._put(b"{", len(value))
         for key, item in value.items():
             self._path[-1] = _step(key)
+            if isinstance(key, bytes) and _is_doubled(value, key):
+                raise self._refused("the key is there as str and as bytes, one string in Lua")
             self._key(key)
             self.add(item)
         self._leave()
@@ -152,6 +154,14 @@ class _Encoder:
 
     def _refused(self, why: str) -> ScriptSerializationError:
         return serialization_error(why, (self._root + "".join(self._path)).removeprefix("." if not self._root else ""))
+
+
+def _is_doubled(given: dict[Any, Any], key: bytes) -> bool:
+    """Tell whether a dict has the text, too, whose UTF-8 a key is: in Lua one of the two values would be lost."""
+    try:
+        return key.decode() in given
+    except UnicodeDecodeError:
+        return False
 
 
 def _step(key: object) -> str:

@@ -338,6 +338,8 @@ CANNOT_ENTER: list[tuple[dict[Any, Any], str, str]] = [
     ({"a": {None: 1}}, "a[None]", "NoneType"),
     ({"a": {(1, 2): 1}}, "a[(1, 2)]", "tuple"),
     ({"a": {math.nan: 1}}, "a[nan]", "NaN"),
+    ({"a": {b"k": 1, "k": 2}}, "a[b'k']", "as str and as bytes"),
+    ({"a": [{"caf\xe9": 1, b"caf\xc3\xa9": 2}]}, "a[0][b'caf\\xc3\\xa9']", "as str and as bytes"),
     ({5: {frozenset(): 1}}, "[5][frozenset()]", "frozenset"),
     ({"a": 1 << 63}, "a", "9223372036854775808 does not fit"),
     ({"a": -(1 << 63) - 1}, "a", "-9223372036854775809 does not fit"),
