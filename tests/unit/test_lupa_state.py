@@ -259,7 +259,7 @@ def test_lupa_bounds_output_logs_and_arguments(make: Callable[..., LuaEngine], v
     engine = make(version, max_output_size=100, max_log_entries=2, functions={"f": lambda *_: None})
     error = engine.execute_script("return ('x'):rep(101)").error
     assert isinstance(error, OutputLimitExceeded)
-    assert error.limit_bytes == 100
+    assert (error.size_bytes, error.limit_bytes) == (106, 100)
     assert engine.execute_script("return ('x'):rep(95)").output == "x" * 95
     logged = engine.execute_script("for i = 1, 5 do print(i, {}, nil) end log('warn', 'last')")
     assert [entry.message for entry in logged.logs] == ["1\ttable: (hidden)\tnil", "2\ttable: (hidden)\tnil"]

@@ -32,9 +32,8 @@ local open, keys, depth = {}, {}, 0
 local pack
 
 local function pack_string(s)
-  local n = #s
-  if n > max_size or size > max_size - n then return "large" end
-  size = size + n + 5
+  size = size + #s + 5
+  if size > max_size + 5 then return "large" end
   return put("v", s)
 end
 
@@ -166,10 +165,10 @@ function S.pack(max, n, ...)
     local problem, what
     if size > max then problem = "large" else problem, what = pack(given[i]) end
     if problem then
-      local where = path()
+      local where, reached = path(), size
       reset(0)
       drop() -- what the host has of it by now
-      return problem, what or "", where, i, size
+      return problem, what or "", where, i, reached
     end
   end
   local problem = filled > 0 and flush() or nil
