@@ -235,12 +235,14 @@ def _show(result: ScriptResult, lua: str, *, as_json: bool) -> None:
 def check(ctx: click.Context, *, files: tuple[str, ...], lua: str) -> None:
     """Check the syntax of each of FILES (- for standard input) without running it.
 
-    Prints one line for each. Exits with 1 when one of them is not valid Lua or cannot be read.
+    Prints one line for each. Exits with 1 when one of them is not valid Lua or cannot be read; with 2, 7, 9 and 130 as
+    `run` does.
     """
     from luagauge._cli_report import visible  # noqa: PLC0415 - as above
 
     wrong = 0
-    with _engine(ScriptConfig(lua=lua)) as engine:
+    # Without limits: nothing runs, and what compiling takes is in proportion to the file.
+    with _engine(ScriptConfig(lua=lua, memory_limit_mb=None, timeout_ms=None)) as engine:
         for file in files:
             problem = _problem(engine, file)
             wrong += problem is not None
@@ -269,7 +271,7 @@ def _problem(engine: LuaEngine, file: str) -> str | None:
 def doctor(ctx: click.Context, *, as_json: bool) -> None:
     """Say what this platform measures and how, and try it out on every Lua that is there.
 
-    Exits with 0 when all of it works, with 1 when something does not.
+    Exits with 0 when all of it works, with 1 when something does not; with 2, 9 and 130 as `run` does.
     """
     from luagauge._cli_doctor import examine, show  # noqa: PLC0415 - not needed to run a script
 

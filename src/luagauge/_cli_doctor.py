@@ -134,7 +134,9 @@ def show(facts: dict[str, Any]) -> None:
         name = version.replace("luajit", "LuaJIT ") if version.startswith("luajit") else f"Lua {version}"
         table.add_row(name, Text(_lua_text(found), style="" if found["ok"] else "red" if found["usable"] else "dim"))
     print_table(out, table)
-    verdict = "everything works here" if facts["healthy"] else "something does not work here: see above"
+    whole = all(found["usable"] for found in facts["lua"].values())
+    well = "everything works here" if whole else "everything that is usable works here"
+    verdict = well if facts["healthy"] else "something does not work here: see above"
     out.print(Text(verdict, style="green" if facts["healthy"] else "bold red"))
 
 

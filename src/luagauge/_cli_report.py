@@ -148,7 +148,8 @@ def _memory_rows(memory: ScriptMemory) -> list[tuple[str, str]]:
         rows.append(("allocated", f"{size_text(memory.allocated_bytes)} in {memory.allocation_count:,} allocations"))
     if memory.refused_allocations:
         rows.append(("refused", f"{memory.refused_allocations:,} allocations, by the limit"))
-    rows.append(("reserved", f"{size_text(memory.reserved_bytes)} held from the system for the Lua state"))
+    if memory.source == "allocator":  # else it is no more than what was in use at the end
+        rows.append(("reserved", f"{size_text(memory.reserved_bytes)} held from the system for the Lua state"))
     if memory.process is not None:
         rows.append(("whole process", _process_text(memory.process, shared=memory.process_shared)))
     return rows
