@@ -111,7 +111,12 @@ def build_and_run(program: Program, folder: Path, variant: str, extra: list[str]
     command = [*compiler, *CFLAGS, *extra, *user, *includes, *sources, "-o", str(binary), *program.flags]
     runner = shlex.split(os.environ.get("LUAGAUGE_C_TEST_RUNNER", ""))
     print(f"== {program.name} ({variant})", flush=True)
-    if subprocess.run(command, check=False).returncode != 0:
+    try:
+        built = subprocess.run(command, check=False).returncode == 0
+    except OSError as error:
+        print(f"cannot run {compiler[0]}: {error.strerror}; set CC to a C compiler that is here", file=sys.stderr)
+        return False
+    if not built:
         return False
     try:
         return subprocess.run([*runner, str(binary)], check=False, cwd=folder, timeout=TIMEOUT_S).returncode == 0
@@ -131,6 +136,9 @@ def why_not(program: Program) -> str | None:
 
 def main(arguments: list[str]) -> int:
     """Run the named programs, or all that this platform can run; return the exit code."""
+    if {"-h", "--help"} & set(arguments):
+        print(__doc__)
+        return 0
     names = [argument for argument in arguments if argument != "--plain"]
     plain: tuple[str, list[str]] = ("plain", [])
     variants = [plain] if "--plain" in arguments else [("sanitized", SANITIZERS), plain]
