@@ -41,7 +41,7 @@ _LUA_WORDS = frozenset(
         "while",
     ]
 )
-_GLOBALS_WITH_A_MEANING = frozenset(["_G", "context", "result"])  # of a run; a function there would break or be lost
+_GLOBALS_WITH_A_MEANING = frozenset(["_ENV", "_G", "context", "result"])  # a function there would break or be lost
 _MAX_COUNT = (1 << 62) - 1
 _MAX_MB = 1 << 43  # 2**63 bytes
 _MAX_MS = 1e12  # 31 years
@@ -52,7 +52,7 @@ class MemoryTrackingConfig:
     """How a `MemoryTracker` behaves.
 
     Attributes:
-        enabled: False: no reading is ever taken, and every answer is None.
+        enabled: False: no reading is ever taken, and what would take one answers None.
         on_error: `"raise"`: a failed measurement raises. `"ignore"`: the answer is None instead, for hosts that would
             rather run without figures than not run.
         min_delta_mb: Changes of less than this many MiB (1,048,576 bytes), up or down, are noise and become 0.0 in
@@ -101,8 +101,8 @@ class ScriptConfig:
         cpu_time_ms: CPU time a run may use on its thread, in milliseconds, host functions included; None for no limit.
         max_instructions: Lua VM instructions a run may execute, the same number every time; None for no limit. Counted
             in steps of 100, and a resumed coroutine costs one step more. Counting slows every instruction: 1.4 to 2.5
-            times on 5.4 and 5.5, little on 5.1 to 5.3. What takes time without an instruction, such as a pattern, or
-            in 5.4 a chain of `__call`, takes none of it: set `timeout_ms` as well.
+            times on 5.4, 5.5 and LuaJIT, little on 5.1 to 5.3. What takes time without an instruction, such as a
+            pattern, or in 5.4 a chain of `__call`, takes none of it: set `timeout_ms` as well.
         deadline_includes_callbacks: False: `timeout_ms` stands still while a host function runs.
         deadlines: How a run that is due is told. `"signal"`: SIGURG, sent to its thread; nothing slows a run that is
             within its time. `"hook"`: no signal is used, and none of the process's handlers or masks is touched; a hook
@@ -110,8 +110,9 @@ class ScriptConfig:
             them go on for longer where each takes its time (SECURITY.md). For hosts that need SIGURG for themselves.
             Where figures come from lupa's counters it is always `"hook"`.
         memory_limit_mb: Growth of the Lua heap a run may reach, in MiB (1,048,576 bytes); None for no limit.
-        max_output_size: Bytes the output may take: 9 for a number or a table, a string's bytes and at most 9 more, 1
-            for the rest. The same bound holds for the arguments of one call of a host function.
+        max_output_size: Bytes the output may take: 9 for a number, a table or several results together, a string's
+            bytes and at most 9 more, 1 for the rest. The same bound holds for the arguments of one call of a host
+            function.
         max_log_entries: Entries `print` and `log` may make in a run; further ones are counted and dropped.
         max_log_size: Bytes all log messages of a run may take together.
         allow_filesystem: True gives scripts `io` (open, lines, close, type), `os.remove`, `os.rename`, `os.tmpname`,
@@ -122,7 +123,8 @@ class ScriptConfig:
         functions: Python callables by the global name under which a script may call them. They get and return plain
             data; an exception becomes a Lua error. They run on the thread of the run, and their time counts.
         memory_tracking: Whether and how the process is measured around each run. With `enabled=False`,
-            `memory_used_mb` and `memory` are None; limits hold all the same.
+            `memory_used_mb` and `memory` are None; limits hold all the same. A config of your own raises what fails,
+            unless it says `on_error="ignore"`. `min_delta_mb` is for trackers only.
 
     Raises:
         ConfigurationError: A value cannot be used; it names the field and what would be right.

@@ -151,7 +151,8 @@ class LuaEngine:
             ConfigurationError: `script`, `context` or `name` is not what is asked for.
             ScriptSerializationError: The context holds something that is not plain data; `path` says where.
             EngineClosedError: The engine is closed.
-            EngineBusyError: The call came from a host function of a run of this engine.
+            EngineBusyError: The call came from a host function of a run of this engine, or from a forked child in which
+                such a run can never end.
             MemoryTrackingError: The process could not be measured, and `on_error` is "raise".
             KeyboardInterrupt: Ctrl-C, or whatever else a signal handler or host function raised that is no Exception.
         """
@@ -238,7 +239,8 @@ class LuaEngine:
             ScriptError: Compiling went over the memory limit or the deadline.
             ConfigurationError: `source` or `name` is not text.
             EngineClosedError: The engine is closed.
-            EngineBusyError: The call came from a host function of a run of this engine.
+            EngineBusyError: The call came from a host function of a run of this engine, or from a forked child in which
+                such a run can never end.
 
         Example:
             >>> with LuaEngine() as engine:
@@ -264,7 +266,8 @@ class LuaEngine:
             ScriptError: Compiling went over the memory limit or the deadline.
             ConfigurationError: `source` or `name` is not text.
             EngineClosedError: The engine is closed.
-            EngineBusyError: The call came from a host function of a run of this engine.
+            EngineBusyError: The call came from a host function of a run of this engine, or from a forked child in which
+                such a run can never end.
 
         Example:
             >>> with LuaEngine() as engine:
@@ -299,7 +302,8 @@ class LuaEngine:
         """Close the Lua state and give its memory back, after the run in progress. Closing twice is fine.
 
         Raises:
-            EngineBusyError: The call came from a host function of a run of this engine.
+            EngineBusyError: The call came from a host function of a run of this engine, or from a forked child in which
+                such a run can never end.
         """
         self._state.close()
         self._cache.clear()

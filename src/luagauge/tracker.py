@@ -169,8 +169,9 @@ class MemoryTracker:
 class Measurement:
     """The memory of the process before and after a block, or before and after each call of a function.
 
-    As a decorator (of ordinary and async functions) it is also the decorated function's attribute `measurement`, and
-    holds the figures of the call that ended last, from whichever thread. Blocks may nest, in one thread.
+    As a decorator (of ordinary and async functions) it is also the decorated function's attribute `measurement` (which
+    no type checker sees: for those, keep the object), and holds the figures of the call that ended last, from whichever
+    thread. Blocks may nest, in one thread.
     When the block or call raises, both snapshots are still taken, and a failure to take the second gives way to it.
 
     Attributes:
@@ -205,8 +206,10 @@ class Measurement:
         """Return `function` with every call measured.
 
         Raises:
-            ConfigurationError: It is a generator function, whose calls do nothing yet.
+            ConfigurationError: It cannot be called, or is a generator function, whose calls do nothing yet.
         """
+        if not callable(function):
+            raise ConfigurationError("function", function, "give a function to decorate")
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
             remedy = "a call only makes the generator; put `with tracker.measure()` around the loop"
             raise ConfigurationError("function", function, remedy)

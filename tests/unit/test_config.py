@@ -87,7 +87,7 @@ def test_config_refuses_values_no_environment_has(value: Any) -> None:
     assert caught.value.value == value
 
 
-@pytest.mark.parametrize("name", ["_G", "context", "result"])
+@pytest.mark.parametrize("name", ["_ENV", "_G", "context", "result"])
 def test_config_refuses_function_names_with_a_meaning(name: str) -> None:
     """A function of that name would be lost, or taken for the script's output."""
     with pytest.raises(ConfigurationError, match="meaning of its own") as caught:

@@ -348,6 +348,12 @@ def test_measure_decorator_spans_the_whole_coroutine() -> None:
     assert measurement.delta is not last
 
 
+def test_measure_decorator_refuses_what_cannot_be_called() -> None:
+    """At the decoration, not at the first call."""
+    with pytest.raises(ConfigurationError, match="function is 5"):
+        MemoryTracker().measure()(5)  # type: ignore[arg-type]  # what is tested
+
+
 def test_measure_decorator_refuses_generator_functions() -> None:
     """A call of a generator function does nothing yet, so measuring it would mislead."""
 
