@@ -81,8 +81,9 @@ def test_protected_metatable_of_a_weak_table_stays_protected(engine: LuaEngine) 
     assert engine.execute_script(source).output == ("no", False, "cannot change a protected metatable")
 
 
-def test_metatable_that_is_large_is_not_copied_whole(engine: LuaEngine) -> None:
-    """A class of many entries costs its objects no more than its events do."""
+def test_metatable_that_is_large_is_not_copied_whole(make_engine: Callable[..., LuaEngine], lua: str) -> None:
+    """A class of many entries costs its objects no more memory than its events do; each looks at all of it once."""
+    engine = make_engine(lua, timeout_ms=60_000)
     source = """
     local m, kept = {__mode = 'v', __index = function() return 1 end}, {}
     for i = 1, 20000 do m[i] = i m['name' .. i] = i end
