@@ -51,7 +51,8 @@ STEPS = (
     Step("collectgarbage(), one table", NUMBERS, 0.4, 16, "collectgarbage()"),
     Step("collectgarbage(), strings", STRINGS, 0.5, TABLE_BYTES, "collectgarbage()"),
     Step("garbage at the limit", TABLES, 0.6, TABLE_BYTES, "local u = {} for i = 1, 1000 do u[i] = {} end"),
-    Step("only what is left behind", TABLES, 0.6, TABLE_BYTES, "local r = 1"),
+    Step("only tables left behind", TABLES, 0.6, TABLE_BYTES, "local r = 1"),
+    Step("only strings left behind", STRINGS, 0.6, TABLE_BYTES, "local r = 1"),
 )
 
 
