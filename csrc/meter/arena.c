@@ -191,15 +191,55 @@ static void *small_resize(struct lg_arena *a, void *p, size_t osize, size_t nsiz
   return block;
 }
 
+/* The entry of a stray, or NULL. */
+static struct lg_stray *stray_find(struct lg_arena *a, const void *block) {
+  for (unsigned i = 0; i < a->stray_count; i++) {
+    if (a->strays[i].block == block) return &a->strays[i];
+  }
+  return NULL;
+}
+
+static void stray_forget(struct lg_arena *a, struct lg_stray *stray) {
+  *stray = a->strays[--a->stray_count];
+  if (a->stray_count == 0) a->small_max = LG_SMALL_MAX;
+}
+
+/* Note that a block stays in a place made for `size` bytes though its size says otherwise. NULL when there are too many. */
+static void *stray_note(struct lg_arena *a, void *block, size_t size) {
+  if (a->stray_count == LG_STRAYS) return NULL;
+  a->strays[a->stray_count++] = (struct lg_stray){block, size};
+  a->small_max = 0;
+  return block;
+}
+
+static void *resize_any(struct lg_arena *a, void *ptr, size_t osize, size_t nsize);
+
+/* resize_any() while there are strays. A stray is resized as what its place was made for; then it is one no longer, or it
+ * is still there, and still has room. */
+static LG_COLD void *resize_beside_strays(struct lg_arena *a, void *ptr, size_t osize, size_t nsize) {
+  struct lg_stray *stray = ptr == NULL ? NULL : stray_find(a, ptr);
+  if (stray == NULL) return resize_any(a, ptr, osize, nsize);
+  size_t size = stray->size;
+  stray_forget(a, stray);
+  void *block = resize_any(a, ptr, size, nsize); /* one that stays is noted anew: there is a free entry */
+  if (block == NULL && nsize != 0) (void)stray_note(a, ptr, size);
+  return block;
+}
+
 void *lg_arena_realloc(struct lg_arena *a, void *ptr, size_t osize, size_t nsize) {
   if (ptr == NULL) osize = 0;
-  if (LG_LIKELY(osize - 1 < LG_SMALL_MAX && nsize - 1 < LG_SMALL_MAX)) return small_resize(a, ptr, osize, nsize);
+  if (LG_LIKELY(osize - 1 < a->small_max && nsize - 1 < a->small_max)) return small_resize(a, ptr, osize, nsize);
+  return a->stray_count == 0 ? resize_any(a, ptr, osize, nsize) : resize_beside_strays(a, ptr, osize, nsize);
+}
+
+static void *resize_any(struct lg_arena *a, void *ptr, size_t osize, size_t nsize) {
   enum kind from = kind_of(osize), to = kind_of(nsize);
   if (to == NONE) {
     if (from != NONE) block_free(a, from, ptr, osize);
     return NULL;
   }
   if (from == to) {
+    if (to == SMALL) return small_resize(a, ptr, osize, nsize);
     if (to == HEAP && lg_heap_resize(a, ptr, nsize)) return ptr;
     if (to == HUGE) {
       void *moved = huge_resize(a, ptr, nsize);
@@ -207,7 +247,10 @@ void *lg_arena_realloc(struct lg_arena *a, void *ptr, size_t osize, size_t nsize
     }
   }
   void *block = block_alloc(a, to, nsize);
-  if (block == NULL) return from == HUGE && to == HUGE && nsize < osize ? ptr : NULL; /* its mapping may be too large */
+  if (block == NULL) {
+    if (nsize > osize) return NULL;
+    return from == to ? ptr : stray_note(a, ptr, osize); /* a place of its own kind may be too large for it */
+  }
   if (from != NONE) {
     memcpy(block, ptr, osize < nsize ? osize : nsize);
     block_free(a, from, ptr, osize);
@@ -239,6 +282,7 @@ static void shared_return(size_t size) {
 
 void lg_arena_init(struct lg_arena *a) {
   memset(a, 0, sizeof *a);
+  a->small_max = LG_SMALL_MAX;
   a->mixed_quota = SIZE_MAX;
   a->reserved_max = SIZE_MAX;
   a->keep = KEEP_OWN;

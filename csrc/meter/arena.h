@@ -6,7 +6,9 @@
  * - Blocks are aligned to max_align_t. All memory comes from pages.h and goes back there: whole segments while a run
  *   shrinks, everything that is free at lg_arena_trim(), the rest at lg_arena_close() (but for 64 KiB each of a few
  *   closed arenas, in which new ones begin).
- * - When the system refuses memory the request alone fails, with NULL; a block that was to be resized is unchanged.
+ * - When the system refuses memory the request alone fails, with NULL; a block that was to be resized is unchanged. One
+ *   that was to be made smaller stays where it is then, and that is no failure: Lua makes some smaller outside every
+ *   protected call. (Up to LG_STRAYS at a time, where it would have become one of a smaller kind.)
  *
  * How blocks are found
  *   up to LG_SMALL_MAX   in a slab of 16 KiB for one class of multiples of 16 bytes, with its own list of free blocks and
@@ -29,6 +31,7 @@
 #define LG_HEAP_ROWS 15 /* powers of two from 512 bytes on */
 #define LG_HEAP_COLS 8  /* equal steps within one */
 #define LG_SPARE_MAPPINGS 8
+#define LG_STRAYS 16
 
 struct lg_block {
   struct lg_block *next; /* meaningful only while the block is free */
@@ -48,7 +51,15 @@ struct lg_heap {
   size_t idle; /* of these, bytes of free chunks that still hold memory */
 };
 
+/* A block that was to become one of a smaller kind when the system refused the place for it: it stays where it is, and so
+ * is not where its size says. */
+struct lg_stray {
+  void *block;
+  size_t size; /* that its place was made for */
+};
+
 struct lg_arena {
+  size_t small_max;                    /* LG_SMALL_MAX; 0 while there are strays: nothing is taken to be small unseen */
   size_t reserved;                     /* bytes of memory held from the operating system, in use or not */
   struct lg_block *ready[LG_CLASSES];  /* blocks to hand out next; their slabs count them as handed out */
   struct lg_slab *current[LG_CLASSES]; /* the slab `ready` is refilled from */
@@ -64,6 +75,8 @@ struct lg_arena {
     void *pages;
     size_t size;
   } spare[LG_SPARE_MAPPINGS]; /* freed huge blocks kept for the next one, most recent first */
+  struct lg_stray strays[LG_STRAYS];
+  unsigned stray_count;
   size_t spare_size;
   size_t huge_size;    /* bytes of huge blocks in use */
   size_t reserved_max; /* `reserved` may not go beyond this; SIZE_MAX for no bound */
@@ -87,8 +100,7 @@ void lg_arena_init(struct lg_arena *a);
 /* Give everything back. Every block must have been freed. */
 void lg_arena_close(struct lg_arena *a);
 
-/* lua_Alloc's meaning without the counting: `nsize` 0 frees and returns NULL. Making a block smaller fails only when the
- * system refuses a new place and no larger free block is left. */
+/* lua_Alloc's meaning without the counting: `nsize` 0 frees and returns NULL. */
 void *lg_arena_realloc(struct lg_arena *a, void *ptr, size_t osize, size_t nsize);
 
 /* The blocks that live as long as the state have been made: from now on each class fills slabs of its own. */

@@ -96,7 +96,7 @@ void *lg_meter_alloc(void *ud, void *ptr, size_t osize, size_t nsize) {
     }
     return nsize == 0 ? NULL : resize(m, NULL, 0, nsize); /* Lua passes a new block's kind as its old size */
   }
-  if (LG_LIKELY(nsize == 0 && osize - 1 < LG_SMALL_MAX && m->chained == NULL)) {
+  if (LG_LIKELY(nsize == 0 && osize - 1 < m->arena.small_max && m->chained == NULL)) {
     size_t cls = lg_class_of(osize);
     m->current -= osize;
     struct lg_slab *s = lg_small_push(ptr, cls);

@@ -435,6 +435,40 @@ static void test_shrinking_without_memory(void) {
   CHECK_INT(a.reserved, 0);
 }
 
+/* While the system refuses, a block that would become one of a smaller kind stays where it is, content and all, until it is
+ * freed, or grown where there is memory; up to as many as there are entries for. */
+static void test_strays(void) {
+  enum { BLOCKS = 64 };
+  static const size_t from[] = {3 << 20, 600000, 100000, 5000}, to[] = {400000, 2000, 700, 16};
+  struct lg_arena a;
+  lg_arena_init(&a);
+  lg_arena_seal(&a);
+  static struct held held[BLOCKS];
+  int shrunk[BLOCKS];
+  for (size_t i = 0; i < BLOCKS; i++) CHECK(resize(&a, &held[i], from[i % 4]));
+  refuse(0, ~0ul);
+  for (size_t i = 0; i < BLOCKS; i++) shrunk[i] = resize(&a, &held[i], to[i % 4]);
+  CHECK_INT(a.stray_count, LG_STRAYS);
+  CHECK_INT(a.small_max, 0);
+  CHECK(!shrunk[BLOCKS - 4]); /* the last of the largest: it is as it was */
+  CHECK_INT(held[BLOCKS - 4].size, from[0]);
+  for (size_t i = 0; i < BLOCKS; i++) { /* there is room where they are */
+    CHECK(!shrunk[i] || (resize(&a, &held[i], to[i % 4] - 8) && resize(&a, &held[i], to[i % 4])));
+  }
+  for (size_t i = 0; i < BLOCKS; i++) CHECK(intact(held[i].p, held[i].size, held[i].mark));
+  for (size_t i = 0; i < BLOCKS; i += 3) CHECK(resize(&a, &held[i], 0));
+  refuse(~0ul, ~0ul);
+  for (size_t i = 0; i < BLOCKS; i++) CHECK(resize(&a, &held[i], 1 + 100 * i));
+  CHECK_INT(a.stray_count, 0);
+  CHECK_INT(a.small_max, LG_SMALL_MAX);
+  for (size_t i = 0; i < BLOCKS; i++) {
+    CHECK(intact(held[i].p, held[i].size, held[i].mark));
+    CHECK(resize(&a, &held[i], 0));
+  }
+  lg_arena_close(&a);
+  CHECK_INT(a.reserved, 0);
+}
+
 /* A thousand small arenas: none takes more than its first mapping, and all of it goes. */
 static void test_many_arenas(void) {
   static struct lg_arena arenas[1000];
@@ -500,6 +534,7 @@ int main(void) {
   test_small_run_finds_its_memory_again();
   test_refusals();
   test_shrinking_without_memory();
+  test_strays();
   test_many_arenas();
 #ifdef LG_ASAN
   test_free_blocks_are_poisoned();
