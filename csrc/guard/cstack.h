@@ -11,6 +11,9 @@
 
 #define LG_C_STACK_JIT ((uintptr_t)512 * 1024) /* bytes: some 250 nested callbacks */
 
+#define LG_C_STACK_HOST ((size_t)1024 * 1024)
+#define LG_C_STACK_OWN ((size_t)48 * 1024)
+
 /* What a run needs of the thread's stack when it begins: what stackfloor.c keeps for Lua's own nesting is three quarters of
  * a small stack, and enough from 256 KiB on; the host's own frames are in that. */
 #define LG_C_STACK_LEAST ((size_t)224 * 1024)
@@ -25,6 +28,16 @@ static inline const char *lg_c_floor(void) {
   if (here > LG_C_STACK_JIT && (uintptr_t)floor < here - LG_C_STACK_JIT) return (const char *)(here - LG_C_STACK_JIT);
 #endif
   return floor;
+}
+
+/* Where a run that begins in this frame must stop calling host functions. They are Python, which goes by its recursion limit
+ * alone: its thousand levels through C took half a MiB. So they are left what is left now, up to LG_C_STACK_HOST; but a
+ * script may always be LG_C_STACK_OWN deep where it calls one. */
+static inline const char *lg_c_host_floor(void) {
+  size_t left = lg_stack_left();
+  const char *here = __builtin_frame_address(0);
+  if (left == SIZE_MAX) return lg_stack_floor();
+  return here - (left > LG_C_STACK_HOST + LG_C_STACK_OWN ? left - LG_C_STACK_HOST : LG_C_STACK_OWN);
 }
 
 /* Call this before calling back into Lua. */

@@ -60,16 +60,21 @@ static inline lg_index lg_next_index(lg_index i) { return i == LG_INDEX_MAX ? -L
 #define lg_seti(L, t, i) lua_rawseti(L, (t), (i))
 #endif
 
+/* Raise the memory error of the version at hand, whose text is always there. */
+static int lg_raise_memory(lua_State *L) {
+  lua_pushliteral(L, "not enough memory");
+  return lua_error(L);
+}
+
 /* Room for n more values on the Lua stack. 0 when n is more than Lua allows. When memory is what lacks, this raises a
  * memory error: lua_checkstack() answers both with 0, and the caller's message would hide the limit. */
 static int lg_stack(lua_State *L, int n) {
-  if (lua_checkstack(L, n)) return 1;
   const struct lg_meter *m = &lg_state_of(L)->meter;
-  if (!m->refused_last && !m->system_refused) return 0;
-  /* As much as a stack that doubles asks for: raises, or shows that a collection has made room. */
-  (void)lua_newuserdata(L, ((size_t)lua_gettop(L) + (size_t)n) * 32);
-  lua_pop(L, 1);
-  return lua_checkstack(L, n);
+  uint64_t refused = m->refused;
+  if (lua_checkstack(L, n)) return 1;
+  if (m->refused == refused && !m->system_refused) return 0;
+  lg_collect_all(lg_state_of(L), L);
+  return lua_checkstack(L, n) || lg_raise_memory(L);
 }
 
 struct lg_reg {

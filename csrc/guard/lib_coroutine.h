@@ -7,6 +7,7 @@
 #define LG_LIB_COROUTINE_H
 
 #include "cstack.h"
+#include "lib_args.h"
 #include "poll.h"
 
 static void lg_budget_arm(lua_State *L, struct lg_state *st);
@@ -21,7 +22,10 @@ static lua_State *lg_checkco(lua_State *L) {
   return co;
 }
 
-/* Why `co` cannot be resumed, or NULL. 5.2 and later let lua_resume say it, except for a dead one. */
+/* Why `co` cannot be resumed, or NULL. 5.2 and later let lua_resume say it, except for a dead one.
+ *
+ * lua_resume() makes that text before it is protected. Memory refused there would be thrown on `co`, past every frame
+ * between it and the handler it last had, or to one that is gone; so the texts are made once and kept (lg_keep_words). */
 static const char *lg_not_resumable(lua_State *L, lua_State *co) {
 #if LG_LUA == 501
   lua_Debug ar;
@@ -36,11 +40,70 @@ static const char *lg_not_resumable(lua_State *L, lua_State *co) {
 #endif
 }
 
+/* Every text that Lua's own functions make on a coroutine outside of a protected call. */
+static void lg_keep_words(lua_State *L) {
+  static const char *const words[] = {"C stack overflow", "cannot resume non-suspended coroutine",
+                                      "cannot resume dead coroutine", "error in error handling"};
+  enum { WORDS = sizeof words / sizeof words[0] };
+  lua_createtable(L, WORDS, 0);
+  for (int i = 0; i < WORDS; i++) {
+    (void)lua_pushstring(L, words[i]);
+    lua_rawseti(L, -2, i + 1);
+  }
+  (void)luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
+#if LG_LUA == 501 && !LG_JIT
+static int lg_grow_here(lua_State *co) {
+  luaL_checkstack(co, (int)(intptr_t)lua_touserdata(co, 1), "");
+  return 0;
+}
+#endif
+
+/* lua_checkstack() for a coroutine that waits. 5.1 and LuaJIT 2.0 raise refused memory there and then, and so where nothing
+ * would catch it: 5.1 grows the stack in a protected call, unless it is sure to have the room (a coroutine that waits has
+ * LUA_MINSTACK slots), and LuaJIT 2.0 while nothing is refused but by the system. */
+static int lg_check_stack_of(struct lg_state *st, lua_State *co, int n) {
+#if LG_LUA == 501 && !LG_JIT
+  enum { LG_CERTAIN = 16 };
+  (void)st;
+  if (n > LG_CERTAIN && lua_cpcall(co, lg_grow_here, (void *)(intptr_t)n) != LUA_OK) {
+    lua_pop(co, 1);
+    return 0;
+  }
+  return lua_checkstack(co, n);
+#elif LG_JIT == 20
+  size_t limit = st->meter.limit;
+  st->meter.limit = LG_NO_LIMIT;
+  int enough = lua_checkstack(co, n);
+  st->meter.limit = limit;
+  if (st->meter.current <= limit) return enough;
+  st->meter.refused++;
+  st->meter.refused_last = 1;
+  return 0;
+#else
+  (void)st;
+  return lua_checkstack(co, n);
+#endif
+}
+
+/* Room for n values on the stack of `co`, which waits. 0 when that is more than Lua allows; when memory is what lacks, a
+ * memory error is raised on L. */
+static int lg_stack_of(lua_State *L, lua_State *co, int n) {
+  struct lg_state *st = lg_state_of(L);
+  uint64_t refused = st->meter.refused;
+  if (lg_check_stack_of(st, co, n)) return 1;
+  if (st->meter.refused == refused && !st->meter.system_refused) return 0;
+  lg_collect_all(st, L);
+  return lg_check_stack_of(st, co, n) || lg_raise_memory(L);
+}
+
 /* Resume `co` with narg values from L's top. Returns how many results it pushed on L, or -1 with an error value pushed;
  * *status is lua_resume's (or LUA_ERRRUN when it was not tried). */
 static int lg_auxresume(lua_State *L, lua_State *co, int narg, int *status) {
   struct lg_state *st = lg_state_of(L);
-  const char *why = lua_checkstack(co, narg) ? lg_not_resumable(L, co) : "too many arguments to resume";
+  const char *why = lg_not_resumable(L, co);
+  if (why == NULL && !lg_stack_of(L, co, narg)) why = "too many arguments to resume";
   *status = LUA_ERRRUN;
   if (why != NULL) {
     lua_pushstring(L, why);
@@ -64,7 +127,7 @@ static int lg_auxresume(lua_State *L, lua_State *co, int narg, int *status) {
   st->running = before;
   if (lg_is_interrupted(st)) return lg_raise_interrupt(L);
   if (*status == LUA_OK || *status == LUA_YIELD) {
-    if (!lua_checkstack(L, nres + 1)) {
+    if (!lg_stack(L, nres + 1)) {
       lua_pop(co, nres);
       *status = LUA_ERRRUN;
       lua_pushliteral(L, "too many results to resume");

@@ -82,6 +82,7 @@ static void lg_prepare(struct lg_state *st, const struct lg_request *rq, struct 
   lg_call_remember(st);
   st->running = st->L;
   st->stack_floor = lg_c_floor();
+  st->host_floor = lg_c_host_floor();
 }
 
 static void lg_outcome(struct lg_state *st, int status) {
@@ -115,6 +116,7 @@ static void lg_finish(struct lg_state *st, int status) {
   rp->reserved_bytes = lg_meter_reserved(m);
   lg_lift_limit(st);
   st->running = NULL;
+  lg_boxes_clear(st);
   lg_buf_reset(&st->scratch, 0); /* a run that ended inside string.rep left its text there */
   (void)lua_sethook(st->L, NULL, 0, 0);
   (void)lg_protected(st->L, lg_forget_globals, st);

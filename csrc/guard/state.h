@@ -118,6 +118,7 @@ struct lg_state {
   uintptr_t call_name;            /* what belongs there */
   uintptr_t no_call[8];           /* a name that no table has */
   const char *stack_floor;        /* how deep this run's C stack may go; NULL when not known */
+  const char *host_floor;         /* how deep where it calls a host function, which needs a stack of its own */
   struct lg_watch watch;          /* this run's entry with the watchdog */
   const struct lg_request *rq;    /* the run in progress, else NULL */
   struct lg_report *rp;
@@ -127,6 +128,8 @@ struct lg_state {
   size_t log_bytes;          /* of their messages */
   int64_t instructions_left; /* of max_instructions */
   int env_ref;               /* registry: template of the globals */
+  struct lg_boxed *boxes;    /* blocks of this run's string buffers (strbuf.h) */
+  size_t box_run;            /* tells this run's boxes from earlier ones' */
   int box_ref;               /* registry: metatable of string buffers (strbuf.h) */
   int mode_ref;              /* registry: the name under which the collector finds __mode (event_names.h), or 0 */
   int idle_ref;              /* registry: the empty globals between runs */

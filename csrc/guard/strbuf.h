@@ -4,7 +4,9 @@
  * - Up to LG_SB_LOCAL bytes live in the struct itself; more live in a userdata made by Lua, so that a refusal is Lua's
  *   own memory error after an emergency collection, and an error thrown at any moment leaks nothing. A buffer of over
  *   LG_SB_BOXED bytes lives in a block of the meter's that such a userdata owns: it grows in place, and is given back at
- *   once instead of becoming garbage that the script would be charged with.
+ *   once instead of becoming garbage that the script would be charged with. What an error left is given back with the
+ *   userdata, and at the end of the run at the latest: a finalizer that is called where the C stack is used up fails, and
+ *   is not called again.
  * - lg_sb_init() pushes one value (the buffer's slot). That stack index belongs to the buffer until the C function
  *   returns: other values may come and go above it. Growing needs one more free stack slot for a moment.
  * - Sizes are bytes. Every function but lg_sb_init() may raise a Lua error (memory, or a size no size_t can hold).
@@ -42,23 +44,66 @@ static inline void lg_sb_init(lua_State *L, struct lg_strbuf *b) {
 }
 
 /* Owns a block of the meter's; its metatable (registry: struct lg_state's box_ref) frees it with the userdata. It knows
- * the meter itself: LuaJIT has its own allocator back when it is closed, and lg_state_of() is of no use then. */
+ * the state itself: LuaJIT has its own allocator back when it is closed, and lg_state_of() is of no use then. */
 struct lg_box {
-  struct lg_meter *meter;
-  char *p;
-  size_t cap;
+  struct lg_state *st;
+  struct lg_boxed *block; /* NULL, or one of the state's list, while `run` is the state's box_run */
+  size_t run;
 };
 
-static void lg_box_resize(struct lg_box *box, size_t cap) {
-  void *p = lg_meter_alloc(box->meter, box->p, box->cap, cap);
-  if (p == NULL && cap != 0) return;
-  box->p = p;
-  box->cap = cap;
+/* Begins a block; the content follows. */
+struct lg_boxed {
+  struct lg_boxed *next, *prev;
+  size_t size; /* of all of it */
+  size_t unused;
+};
+
+static void lg_boxed_free(struct lg_state *st, struct lg_boxed *block) {
+  if (block->prev != NULL)
+    block->prev->next = block->next;
+  else
+    st->boxes = block->next;
+  if (block->next != NULL) block->next->prev = block->prev;
+  (void)lg_meter_alloc(&st->meter, block, block->size, 0);
+}
+
+/* Give back what errors left in boxes of this run, which nothing uses any more. */
+static void lg_boxes_clear(struct lg_state *st) {
+  while (st->boxes != NULL) lg_boxed_free(st, st->boxes);
+  st->box_run++;
+}
+
+static size_t lg_box_cap(const struct lg_box *box) {
+  return box->block == NULL ? 0 : box->block->size - sizeof(struct lg_boxed);
+}
+
+static void lg_box_free(struct lg_box *box) {
+  if (box->block != NULL && box->run == box->st->box_run) lg_boxed_free(box->st, box->block);
+  box->block = NULL;
+}
+
+/* Make the content's place `cap` bytes; refused, it is as it was. */
+static void lg_box_grow(struct lg_box *box, size_t cap) {
+  struct lg_state *st = box->st;
+  size_t size = cap + sizeof(struct lg_boxed);
+  struct lg_boxed *block = lg_meter_alloc(&st->meter, box->block, box->block == NULL ? 0 : box->block->size, size);
+  if (block == NULL) return;
+  if (box->block == NULL) {
+    block->prev = NULL;
+    block->next = st->boxes;
+  }
+  block->size = size;
+  if (block->prev != NULL)
+    block->prev->next = block;
+  else
+    st->boxes = block;
+  if (block->next != NULL) block->next->prev = block;
+  box->block = block;
 }
 
 static int lg_box_gc(lua_State *L) {
   struct lg_box *box = lua_touserdata(L, 1);
-  if (box != NULL) lg_box_resize(box, 0);
+  if (box != NULL) lg_box_free(box);
   return 0;
 }
 
@@ -75,9 +120,9 @@ static struct lg_box *lg_sb_box(struct lg_strbuf *b) {
   lua_State *L = b->L;
   struct lg_state *st = lg_state_of(L);
   struct lg_box *box = lua_newuserdata(L, sizeof *box);
-  box->meter = &st->meter;
-  box->p = NULL;
-  box->cap = 0;
+  box->st = st;
+  box->block = NULL;
+  box->run = st->box_run;
   (void)lua_rawgeti(L, LUA_REGISTRYINDEX, st->box_ref);
   (void)lua_setmetatable(L, -2);
   return box;
@@ -88,22 +133,22 @@ static void lg_sb_grow_boxed(struct lg_strbuf *b, size_t cap) {
   lua_State *L = b->L;
   struct lg_state *st = lg_state_of(L);
   struct lg_box *box = b->boxed ? lua_touserdata(L, b->slot) : lg_sb_box(b);
-  lg_room(st, L, cap - box->cap);
-  lg_box_resize(box, cap);
-  if (box->cap < cap) {
+  lg_room(st, L, cap - lg_box_cap(box));
+  lg_box_grow(box, cap);
+  if (lg_box_cap(box) < cap) {
     lg_collect_all(st, L);
-    lg_box_resize(box, cap);
+    lg_box_grow(box, cap);
   }
-  if (box->cap < cap) {
+  if (lg_box_cap(box) < cap) {
     (void)lua_newuserdata(L, cap);      /* refused too, and then the error is Lua's own */
     luaL_error(L, "not enough memory"); /* or it was not, which changes nothing */
   }
   if (!b->boxed) {
-    memcpy(box->p, b->p, b->len);
+    memcpy(box->block + 1, b->p, b->len);
     lua_replace(L, b->slot);
     b->boxed = 1;
   }
-  b->p = box->p;
+  b->p = (char *)(box->block + 1);
   b->cap = cap;
 }
 
@@ -162,7 +207,7 @@ static inline void lg_sb_push(struct lg_strbuf *b) {
   if (b->len > LG_SB_LOCAL) lg_room(lg_state_of(b->L), b->L, b->len);
   (void)lua_pushlstring(b->L, b->p, b->len);
   if (b->boxed) { /* the buffer is of no use any more: not even until the next collection */
-    lg_box_resize(lua_touserdata(b->L, b->slot), 0);
+    lg_box_free(lua_touserdata(b->L, b->slot));
     b->p = b->local;
     b->len = 0;
     b->cap = LG_SB_LOCAL;

@@ -194,6 +194,7 @@ static void lg_env_build(lua_State *L, struct lg_state *st) {
 #endif
   lg_open_coroutine(L);
   lua_setfield(L, t, "coroutine");
+  lg_keep_words(L);
   lg_box_open(L, st);
   lg_open_libraries(L, t);
   lg_run_prelude(L, st, t);

@@ -211,13 +211,36 @@ local stock = coroutine
 local create, resume, close = stock.create, stock.resume, stock.close
 local lib = { status = stock.status, running = stock.running, yield = stock.yield, isyieldable = stock.isyieldable }
 
+-- 5.1 makes room for what a coroutine is given on its own stack, outside every protected call: memory refused there ends the
+-- process. One that waits has room for a few values; more go by way of a table, and are spread out inside it.
+if real51 then
+  local FEW, marked = 15, {}
+  local getinfo, unpack, yield = debug.getinfo, unpack, stock.yield
+  local stock_create, stock_resume = create, resume
+  local function received(...)
+    local first, values = ...
+    if first == marked then return unpack(values, 1, values.n) end
+    return ...
+  end
+  function create(f)
+    if getinfo(f, "S").what == "C" then return stock_create(f) end
+    return stock_create(function(...) return f(received(...)) end)
+  end
+  function resume(co, ...)
+    local n = select("#", ...)
+    if n > FEW then return stock_resume(co, marked, { n = n, ... }) end
+    return stock_resume(co, ...)
+  end
+  function lib.yield(...) return received(yield(...)) end
+end
+
 -- A coroutine that died in the hook, for want of memory or stack, stays without one: what it has yet to close (from 5.4 on)
 -- could go on for ever. `sound` says which others there are; nothing is added to it where memory may be wanting.
 local sound = setmetatable({}, { __mode = "k" })
 
 local function new(name, f)
   if type(f) ~= "function" then
-    blame(name, 3, select(2, pcall(create, f)))
+    blame(name, 3, select(2, pcall(stock.create, f)))
   end
   local co = create(f)
   if close then sound[co] = true end
@@ -320,5 +343,7 @@ end
 
 S.base, S.guarded_coroutine = base, lib
 -- For runs without a hook: nothing would come of keeping track.
-S.stock_coroutine = {}
-for name in next, lib do S.stock_coroutine[name] = stock[name] end
+S.stock_coroutine = real51 and lib or {}
+if not real51 then
+  for name in next, lib do S.stock_coroutine[name] = stock[name] end
+end
