@@ -135,7 +135,7 @@ static PyObject *run_or_compile(PyObject *self, PyObject *const *args, Py_ssize_
     answer = lg_engine_result(engine, &rp);
     lg_buf_reset(&engine->st->output, 1 << 16); /* an idle engine does not hold what a large output took */
     if (answer == NULL && rp.ref >= 0) {
-      engine->st->ops->release(engine->st, rp.ref);
+      engine->st->ops->release(engine->st, rp.ref, 1);
     }
   }
   Py_CLEAR(engine->cause);
@@ -157,20 +157,21 @@ static PyObject *engine_compile(PyObject *self, PyObject *const *args, Py_ssize_
   return run_or_compile(self, args, nargs, 1);
 }
 
-/* Forget a compiled script; False, and nothing done, while the state is in use. A closed state has forgotten it. */
-static PyObject *engine_release(PyObject *self, PyObject *ref) {
+/* Forget compiled scripts; False, and nothing done, while the state is in use. A closed state has forgotten them. */
+static PyObject *engine_release(PyObject *self, PyObject *refs) {
   struct lg_engine *engine = lg_engine_of(self);
-  int number = (int)PyLong_AsLong(ref);
-  if (PyErr_Occurred()) {
-    return NULL;
-  }
   if (!PyThread_acquire_lock(engine->lock, NOWAIT_LOCK)) {
     Py_RETURN_FALSE;
   }
-  if (engine->st != NULL) {
-    engine->st->ops->release(engine->st, number);
+  Py_ssize_t count = engine->st == NULL ? 0 : PyList_Size(refs);
+  for (Py_ssize_t i = 0; i < count; i++) {
+    int ref = (int)PyLong_AsLong(PyList_GetItem(refs, i));
+    engine->st->ops->release(engine->st, ref, i == count - 1);
   }
   PyThread_release_lock(engine->lock);
+  if (PyErr_Occurred()) { /* no list, or of no numbers: a bug of the caller's */
+    return NULL;
+  }
   Py_RETURN_TRUE;
 }
 
@@ -223,7 +224,7 @@ PyMethodDef lg_engine_methods[] = {
     {"run", (PyCFunction)(void (*)(void))engine_run, METH_FASTCALL, "run(ref, globals, source, name, keep, context)"},
     {"compile", (PyCFunction)(void (*)(void))engine_compile, METH_FASTCALL,
      "compile(ref, globals, source, name, keep)"},
-    {"release", engine_release, METH_O, "release(ref): forget a compiled script; False while the state is in use."},
+    {"release", engine_release, METH_O, "release(refs): forget compiled scripts; False while the state is in use."},
     {"interrupt", engine_interrupt, METH_NOARGS, "End the run in progress; True when there was one."},
     {"interrupt_thread", engine_interrupt_thread, METH_O,
      "End the run in progress if this thread runs it, True then; if it waits for another one's, end the wait."},

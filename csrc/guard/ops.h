@@ -7,12 +7,18 @@
 static int lg_release_body(lua_State *L) {
   const int *ref = lua_touserdata(L, 1);
   luaL_unref(L, LUA_REGISTRYINDEX, *ref);
+  return 0;
+}
+
+static int lg_collect_body(lua_State *L) {
   (void)lg_gc(L, LUA_GCCOLLECT);
   return 0;
 }
 
-static void lg_ops_release(struct lg_state *st, int ref) {
+static void lg_ops_release(struct lg_state *st, int ref, int collects) {
   (void)lg_protected(st->L, lg_release_body, &ref);
+  if (!collects) return;
+  (void)lg_protected(st->L, lg_collect_body, NULL);
   st->base_bytes = st->meter.current;
 }
 

@@ -97,8 +97,8 @@ struct lg_ops {
   void (*compile)(struct lg_state *st, const struct lg_request *rq, struct lg_report *rp);
   /* Run; output (wire), logs, message, traceback and path are in st's buffers until the next call. */
   void (*run)(struct lg_state *st, const struct lg_request *rq, struct lg_report *rp);
-  /* Forget a compiled script. */
-  void (*release)(struct lg_state *st, int ref);
+  /* Forget a compiled script. Its memory is free after the next call that collects. */
+  void (*release)(struct lg_state *st, int ref, int collects);
   /* Arm the interrupt hook on the running coroutine. Async-signal-safe; only on the run's own thread. */
   void (*arm)(struct lg_state *st);
 };

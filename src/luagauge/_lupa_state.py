@@ -197,13 +197,14 @@ class LupaState:
             self._leave()
         return (result, kept, 0) if keep else result
 
-    def release(self, ref: int, /) -> bool:
-        """Forget a compiled script; False, and nothing done, while the state is in use or once it is closed."""
+    def release(self, refs: list[int], /) -> bool:
+        """Forget compiled scripts; False, and nothing done, while the state is in use or once it is closed."""
         if not self._lock.acquire(blocking=False):
             return False
         try:
             if not self._closed:
-                self._call_release(ref)
+                for ref in refs:
+                    self._call_release(ref, ref == refs[-1])
             return True
         finally:
             self._lock.release()
@@ -355,7 +356,7 @@ class LupaState:
             result = result_of(self._config, host, report, name, measured)
         except BaseException:
             if report.ref >= 0:  # nobody else will hear of it
-                self._call_release(report.ref)
+                self._call_release(report.ref, True)
             raise
         if result.error is not None and report.ref >= 0 and report.outcome == "syntax":
             report.ref = -1

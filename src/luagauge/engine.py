@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from luagauge.results import ScriptResult
 
 _CACHED_SCRIPTS = 64
+_MANY_SCRIPTS = 256  # below, freeing one takes some 0.1 ms
 _CACHED_SOURCE_BYTES = 1 << 16  # a longer source is compiled anew each time: keeping it would be keeping memory
 _DEFAULT_NAME = "script"
 
@@ -26,7 +27,8 @@ _DEFAULT_NAME = "script"
 class LuaScript:
     """A script that was compiled once and can be run many times, by the engine that compiled it.
 
-    Made by `LuaEngine.precompile_script`. Dropping the last reference frees the compiled code.
+    Made by `LuaEngine.precompile_script`. After the last reference is dropped, the engine's next call frees the
+    compiled code (with more than 256 scripts kept, once an eighth of them can go).
 
     Attributes:
         name: The name that errors show.
@@ -117,6 +119,8 @@ class LuaEngine:
         self._state, self._source, self._run = _lupa.open_state(config)
         self._cache: OrderedDict[tuple[str | bytes, str, type], _Compiled] = OrderedDict()
         self._unused: list[int] = []  # refs of dropped scripts; freed when the state is free
+        self._kept = 0  # compiled scripts in the state, these included
+        self._tolerated = 0  # how many of these may wait
 
     @property
     def config(self) -> ScriptConfig:
@@ -161,6 +165,8 @@ class LuaEngine:
             if script._engine is not self:  # noqa: SLF001 - one module
                 raise ConfigurationError("script", script, "it was compiled by another engine")
             code = script._compiled  # noqa: SLF001
+            if self._unused:
+                self._free_unused()
             return self._run(code.ref, code.globals, None, None, False, data)  # type: ignore[no-any-return]  # without `keep`
         # With the type, so that text is never compared with bytes: python -b warns of that, and -bb raises.
         key = (script, _DEFAULT_NAME if name is None else name, type(script))
@@ -169,6 +175,8 @@ class LuaEngine:
             self._cache.move_to_end(key)  # type: ignore[arg-type]  # it was found
         except (KeyError, TypeError):  # unknown, dropped by another thread just now, or not hashable
             return self._execute_source(script, key[1], data)
+        if self._unused:
+            self._free_unused()
         return self._run(cached.ref, cached.globals, None, None, False, data)  # type: ignore[no-any-return]  # without `keep`
 
     def _execute_source(self, script: object, name: str, data: Any) -> ScriptResult:
@@ -180,23 +188,41 @@ class LuaEngine:
             return answer  # type: ignore[no-any-return]  # as above
         result, ref, mentioned = answer
         if ref >= 0:
-            compiled = _Compiled(ref, mentioned, self._unused)
+            compiled = self._keep(ref, mentioned)
             self._cache.setdefault((script, name, type(script)), compiled)  # type: ignore[arg-type]  # `keep` checked it
             if len(self._cache) > _CACHED_SCRIPTS:
                 self._cache.popitem(last=False)
             self._free_unused()
         return result  # type: ignore[no-any-return]  # with `keep`, a tuple
 
+    def _keep(self, ref: int, globals_: int) -> _Compiled:
+        """Take care of a script that was compiled just now."""
+        self._count(1)
+        return _Compiled(ref, globals_, self._unused)
+
+    def _count(self, change: int) -> None:
+        """Note how many compiled scripts there are.
+
+        Freeing any of them takes a collection, which goes through all. So where there are many, it waits until an
+        eighth of them can go, and costs each the same, however many there are.
+        """
+        self._kept += change
+        self._tolerated = self._kept // 8 if self._kept > _MANY_SCRIPTS else 0
+
     def _free_unused(self) -> None:
-        """Free the compiled code nobody uses any more, unless a run is on."""
-        while True:
-            try:
-                ref = self._unused.pop()
-            except IndexError:  # none left, or another thread took the last
-                return
-            if not self._state.release(ref):
-                self._unused.append(ref)
-                return
+        """Free the compiled code nobody uses any more, unless a run is on, or it is little beside what is used."""
+        if len(self._unused) <= self._tolerated:
+            return
+        refs = []
+        try:
+            while True:
+                refs.append(self._unused.pop())
+        except IndexError:  # none left
+            pass
+        if self._state.release(refs):
+            self._count(-len(refs))
+        else:
+            self._unused.extend(refs)
 
     async def execute_script_async(
         self,
@@ -252,7 +278,7 @@ class LuaEngine:
         code = _source_bytes("source", source)
         result, ref, mentioned = self._state.compile(-1, 0, code, _chunk_name(shown), True)
         result.raise_for_error()
-        script = LuaScript(self, _Compiled(ref, mentioned, self._unused), shown)
+        script = LuaScript(self, self._keep(ref, mentioned), shown)
         self._free_unused()
         return script
 
@@ -275,6 +301,8 @@ class LuaEngine:
             1
         """
         shown = _DEFAULT_NAME if name is None else name
+        if self._unused:
+            self._free_unused()
         result = self._state.compile(-1, 0, _source_bytes("source", source), _chunk_name(shown), False)
         error: ScriptError | None = result.error
         if error is None or isinstance(error, ScriptSyntaxError):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -91,3 +93,37 @@ def test_precompiled_script_without_a_mention_of_globals(engine: LuaEngine) -> N
     assert full > 20
     assert engine.execute_script(plain).output == 3
     assert engine.execute_script(dynamic).output == full
+
+
+def test_dropped_scripts_are_freed_by_the_next_call_of_any_kind(engine: LuaEngine) -> None:
+    """Whether it compiles or runs what is compiled already."""
+    kept = engine.precompile_script("return 1")
+    calls: list[Callable[[], object]] = [
+        lambda: engine.execute_script(kept),
+        lambda: engine.execute_script("return 2"),  # in the cache from the first time on
+        lambda: engine.validate_syntax("x = 1"),
+    ]
+    for call in calls:
+        call()
+        before = engine.stats().live_bytes
+        large = [engine.precompile_script("local t = {}" + " t[1] = function() return t end" * 500) for _ in range(5)]
+        assert engine.stats().live_bytes > before + 100_000
+        del large
+        gc.collect()
+        call()
+        assert engine.stats().live_bytes < before + 20_000
+
+
+def test_many_dropped_scripts_are_freed_at_once(engine: LuaEngine) -> None:
+    """In one collection, not in one each, which would go through all that are left every time."""
+    body = "local t = {} " + " ".join(f"t[{i}] = function(a) return a + {i} end" for i in range(20))
+    scripts = [engine.precompile_script(f"{body} return {i}") for i in range(3000)]
+    live = engine.stats().live_bytes
+    kept = scripts[:300]
+    del scripts
+    gc.collect()
+    began = time.perf_counter()
+    assert engine.execute_script("return 3").output == 3
+    assert time.perf_counter() - began < 1  # it was 2 to 10 s
+    assert engine.stats().live_bytes < live / 5
+    assert engine.execute_script(kept[7]).output == 7

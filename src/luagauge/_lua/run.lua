@@ -266,10 +266,11 @@ function S.finish(keep_script)
     S.size, S.logs_dropped, S.spent, ref, fatal
 end
 
-function S.release(ref)
+-- Forget a script; `collects` once for several.
+function S.release(ref, collects)
   scripts[ref] = false
   free_refs[#free_refs + 1] = ref
-  count("collect")
+  if collects then count("collect") end
 end
 
 -- Let go of everything: what is left is collected, and with it what Lua held of the host's.
