@@ -121,9 +121,9 @@ def _open_with_files(config: ScriptConfig, main_thread: int) -> tuple[State, Lit
         raise ConfigurationError("allow_filesystem", True, "this platform cannot open files below a directory safely")
     limit = config.memory_limit_mb
     access = _filesystem.Filesystem(
-        [str(directory) for directory in config.filesystem_directories], int((limit or 1024) * 1048576)
+        [str(directory) for directory in config.filesystem_directories], int((limit or 1024) * 1048576), config.lua
     )
-    prelude = _filesystem.prelude(config.max_output_size)
+    prelude = _filesystem.prelude(config.lua, config.max_output_size)
     state = _binding.new_state(find_lua(config.lua), config, main_thread, access.functions(), prelude)
 
     def run(*arguments: Any) -> Any:

@@ -1,12 +1,14 @@
 -- io, os.remove/rename/tmpname, loadfile, dofile and require below the configured directories. Every access is a call of
 -- the host (luagauge._filesystem), which answers {value} or {false, message, errno}; a file's number never leaves here.
--- PIECE: what one call of the host may carry.
+-- PIECE: what one call of the host may carry. LUA: the version.
 local internal, load, os, setmetatable, error, type, tostring, select, string = ...
 local find, format, sub = string.find, string.format, string.sub
 local host_open, host_close = internal["fs.open"], internal["fs.close"]
 local host_read, host_write, host_seek = internal["fs.read"], internal["fs.write"], internal["fs.seek"]
 local host_source, host_module = internal["fs.source"], internal["fs.module"]
 local host_remove, host_rename, host_tmpname = internal["fs.remove"], internal["fs.rename"], internal["fs.tmpname"]
+
+local has_integers = find(LUA, "^5%.[3-9]") ~= nil
 
 -- File -> its number with the host; false once closed. In the sandbox keys are weak only where values are, too.
 local numbers = setmetatable({}, {__mode = "kv"})
@@ -36,6 +38,30 @@ local function number_of(file, name)
   return number
 end
 
+-- Whether a number stands for an integer of 64 bits.
+local function is_integer(value) return value % 1 == 0 and value >= -2 ^ 63 and value < 2 ^ 63 end
+
+-- Complain about what are no formats of reading, given to the function `name`, which the script called.
+local function check_formats(name, ...)
+  local formats = { ... }
+  for n = 1, select("#", ...) do
+    local wanted, complaint = formats[n], nil
+    local kind = type(wanted)
+    if kind == "number" then
+      if has_integers and not is_integer(wanted) then
+        complaint = "number has no integer representation"
+      elseif LUA ~= "5.1" and not (wanted >= 0 and wanted < 2 ^ 63) then
+        error("not enough memory", 3)
+      end
+    elseif kind ~= "string" then
+      complaint = has_integers and "string expected, got " .. kind or "invalid option"
+    elseif not find(wanted, "^%**[alnL]") then
+      complaint = (has_integers or LUA == "luajit2.1") and "invalid format" or "invalid option"
+    end
+    if complaint then error("bad argument #" .. n .. " to '" .. name .. "' (" .. complaint .. ")", 3) end
+  end
+end
+
 local function read_all(number, ...)
   local reply = host_read(number, ...)
   if reply[1] == false then return nil, reply[2], reply[3] end
@@ -47,7 +73,11 @@ local function read_all(number, ...)
   return spread(1)
 end
 
-function methods.read(file, ...) return read_all(number_of(file, "read"), ...) end
+function methods.read(file, ...)
+  local number = number_of(file, "read")
+  check_formats("read", ...)
+  return read_all(number, ...)
+end
 
 -- 5.5 writes a float as tostring shows it, the others with 14 digits; 5.3 and 5.4 show it differently.
 local as_shown = tostring(2 ^ 53) == "9007199254740992.0"
@@ -80,12 +110,21 @@ function methods.write(file, ...)
   return file
 end
 
+local places = {set = true, cur = true, ["end"] = true}
+
 function methods.seek(file, whence, offset)
   local number = number_of(file, "seek")
-  if offset ~= nil and type(offset) ~= "number" then
+  whence = whence == nil and "cur" or text(whence, 1, "seek")
+  if not places[whence] then error("bad argument #1 to 'seek' (invalid option '" .. whence .. "')", 2) end
+  offset = offset == nil and 0 or offset
+  if type(offset) ~= "number" then
     error("bad argument #2 to 'seek' (number expected, got " .. type(offset) .. ")", 2)
   end
-  return answer(host_seek(number, whence == nil and "cur" or text(whence, 1, "seek"), offset or 0))
+  if (has_integers or LUA == "5.2") and not is_integer(offset) then
+    local complaint = has_integers and "number has no integer representation" or "not an integer in proper range"
+    error("bad argument #2 to 'seek' (" .. complaint .. ")", 2)
+  end
+  return answer(host_seek(number, whence, offset))
 end
 
 function methods.flush(file) number_of(file, "flush") return file end
@@ -104,7 +143,11 @@ function methods.lines(file, ...)
   local first, second = ...
   return function()
     if numbers[file] ~= number then error("file is already closed", 2) end
-    if second ~= nil then return read_all(number, first, second) end
+    if second ~= nil then
+      check_formats("lines", first, second)
+      return read_all(number, first, second)
+    end
+    check_formats("lines", first or "l")
     return read_all(number, first or "l")
   end
 end
@@ -136,7 +179,13 @@ function io.lines(path, ...)
   return function()
     if not numbers[file] then error("file is already closed", 2) end
     local a, b
-    if second ~= nil then a, b = read_all(number, first, second) else a = read_all(number, first or "l") end
+    if second ~= nil then
+      check_formats("lines", first, second)
+      a, b = read_all(number, first, second)
+    else
+      check_formats("lines", first or "l")
+      a = read_all(number, first or "l")
+    end
     if a == nil then methods.close(file) end
     return a, b
   end
