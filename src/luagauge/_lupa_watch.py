@@ -1,12 +1,14 @@
 """The one thread that looks after runs on lupa's own counters: it samples their memory, and ends those that are due.
 
 It starts with the first run and sleeps while there is none. It ends a run by taking its memory away (see
-_lua/guard.lua), which needs no call into Lua; a run with a deadline also looks at the clock by itself.
+_lua/guard.lua), which needs no call into Lua; a run with a deadline also looks at the clock by itself. That has to do
+where the interpreter is shutting down: no thread but the one that does so runs then, and waiting for one never ends.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 from typing import Protocol
@@ -50,6 +52,8 @@ class Watcher:
     def add(self, run: Watched) -> None:
         """Look after a run from now on. Takes no lock that the watching thread holds: that may wait for the GIL."""
         self.begun += 1
+        if sys.is_finalizing():
+            return
         self._runs[id(run)] = run
         if self._thread is None or not self._thread.is_alive():
             self._start()
@@ -61,7 +65,12 @@ class Watcher:
         with self._starting:
             if self._thread is None or not self._thread.is_alive():
                 thread = threading.Thread(target=self._watch, name="luagauge-watcher", daemon=True)
-                thread.start()
+                try:
+                    thread.start()
+                except RuntimeError as error:  # from 3.12 on, where this comes before is_finalizing() is true
+                    if "shutdown" not in str(error):
+                        raise
+                    return
                 self._thread = thread  # now: a signal's exception may have come out of start(), and left no thread
 
     def remove(self, run: Watched) -> None:
@@ -70,6 +79,8 @@ class Watcher:
 
     def settle(self) -> None:
         """Wait until no `look()` is under way."""
+        if sys.is_finalizing():  # the watching thread has been stopped wherever it was, and looks no more
+            return
         with self._looking:
             pass
 

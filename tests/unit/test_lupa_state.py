@@ -392,6 +392,56 @@ def test_lupa_watcher_starts_again_after_a_start_that_was_cut_short(monkeypatch:
     watcher.remove(second)
 
 
+def test_lupa_runs_end_while_the_interpreter_shuts_down(version: str) -> None:
+    """A run in a __del__ at exit needs no watching thread, which can neither be started then nor goes on."""
+    program = f"""
+import faulthandler, time
+faulthandler.dump_traceback_later(100, exit=True)
+from luagauge import LuaEngine, ScriptConfig
+class Last:
+    def __init__(self):
+        self.engine = LuaEngine(ScriptConfig(lua={version!r}, timeout_ms=50, memory_limit_mb=4))
+        self.engine.execute_script("return 1")
+    def __del__(self):
+        outcome = lambda result: result.output if result.error is None else type(result.error).__name__
+        for script in (
+            "return 2",
+            "while true do end",
+            "while true do pcall(function() while true do end end) end",
+            "local t = {{}} for i = 1, 1e7 do t[i] = i end",
+            "error('x')",
+            "return 3",
+        ):
+            print(outcome(self.engine.execute_script(script)))
+        self.engine.close()
+last = Last()
+"""
+    environment = {**os.environ, "LUAGAUGE_STRATEGY": "lupa"}
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=environment)
+    expected = "2 ScriptTimeoutError ScriptTimeoutError MemoryLimitExceeded ScriptRuntimeError 3".split()
+    assert done.stdout.split() == expected, done.stderr
+
+
+def test_lupa_runs_without_a_watching_thread_where_none_can_be_started(
+    make: Callable[..., LuaEngine], version: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What CPython says from 3.12 on; a lack of threads for other reasons is an error."""
+    reasons = ["can't create new thread at interpreter shutdown", "can't start new thread"]
+
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError(reasons.pop(0))
+
+    engine = make(version, timeout_ms=20)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        patch.setattr(_lupa_state, "watcher", _lupa_watch.Watcher())
+        assert isinstance(engine.execute_script("while true do end").error, ScriptTimeoutError)
+        with pytest.raises(RuntimeError, match="can't start new thread"):
+            engine.execute_script("return 1")
+    check_usable(engine)
+
+
 def test_lupa_ends_a_run_at_a_keyboard_interrupt(make: Callable[..., LuaEngine], version: str) -> None:
     """What a host function raises that is no Exception comes through, and no pcall keeps it."""
 
