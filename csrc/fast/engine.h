@@ -8,6 +8,14 @@
 /* After Python.h, which sets what the system headers declare: */
 #include "../guard/state.h"
 
+/* A thread that waits for the state. From PyMem_Malloc: in a forked child the other threads' stacks are gone, and their
+ * records stay until the engine is freed. */
+struct lg_waiter {
+  struct lg_waiter *next;
+  unsigned long thread;
+  int given_up; /* it need not wait any longer */
+};
+
 struct lg_engine {
   PyObject_HEAD
   PyObject *module; /* keeps `fast` valid until this object is gone, at interpreter exit too */
@@ -21,9 +29,9 @@ struct lg_engine {
   PyObject *cause;       /* the last exception a host function raised in this run */
   PyThreadState *thread; /* of the run in progress, while it holds no GIL */
   PyThread_type_lock lock;
-  unsigned long owner;    /* the thread that uses the state, 0 for none */
-  unsigned long given_up; /* a thread that need not wait for the state any longer, 0 for none; under the GIL */
-  pid_t owner_process;    /* its process, as of the last use */
+  unsigned long owner;       /* the thread that uses the state, 0 for none */
+  pid_t owner_process;       /* its process, as of the last use */
+  struct lg_waiter *waiters; /* under the GIL */
   unsigned long main_thread;
   unsigned long long runs;
   long long max_int;

@@ -179,6 +179,12 @@ static void engine_dealloc(PyObject *self) {
   if (engine->st != NULL) {
     engine->core->state_free(engine->st);
   }
+  while (engine->waiters !=
+         NULL) { /* of threads that a fork left behind: each of this process keeps the engine alive */
+    struct lg_waiter *next = engine->waiters->next;
+    PyMem_Free(engine->waiters);
+    engine->waiters = next;
+  }
   lg_buf_free(&engine->context);
   if (engine->lock != NULL) {
     PyThread_free_lock(engine->lock);

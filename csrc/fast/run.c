@@ -14,17 +14,18 @@ static const int64_t tick_every_ns = 50000000;
 /* A thread that waits for the state looks this often whether it is still wanted there (engine_interrupt_thread). */
 static const PY_TIMEOUT_T wait_us = 50000;
 
-/* Wait for the lock without the GIL; 0, or -1 with an exception. */
-static int wait_for_lock(struct lg_engine *engine) {
-  unsigned long me = PyThread_get_thread_ident();
-  /* After a fork, a run of another thread than the one that forked is never over: that thread is not in this process. */
-  if (engine->owner == me || engine->owner_process != getpid()) {
-    (void)lg_fast_raise_from(engine->fast, LG_FAST_BUSY_ERROR);
-    return -1;
+/* Forget a waiter. Others may have come and gone since it was put in front. */
+static void forget_waiter(struct lg_engine *engine, struct lg_waiter *waiter) {
+  struct lg_waiter **at = &engine->waiters;
+  while (*at != waiter) {
+    at = &(*at)->next;
   }
-  if (engine->given_up == me) { /* said to an earlier wait of this thread, which had just ended */
-    engine->given_up = 0;
-  }
+  *at = waiter->next;
+  PyMem_Free(waiter);
+}
+
+/* Wait for the lock without the GIL, as `waiter`; 0, or -1 with an exception. */
+static int wait_as(struct lg_engine *engine, const struct lg_waiter *waiter) {
   for (;;) {
     PyLockStatus status;
     Py_BEGIN_ALLOW_THREADS
@@ -33,8 +34,7 @@ static int wait_for_lock(struct lg_engine *engine) {
     if (status == PY_LOCK_ACQUIRED) {
       return 0;
     }
-    if (engine->given_up == me) {
-      engine->given_up = 0;
+    if (waiter->given_up) {
       (void)lg_fast_raise_from(engine->fast, LG_FAST_BUSY_ERROR);
       return -1;
     }
@@ -42,6 +42,26 @@ static int wait_for_lock(struct lg_engine *engine) {
       return -1;
     }
   }
+}
+
+/* Wait for the lock; 0, or -1 with an exception. */
+static int wait_for_lock(struct lg_engine *engine) {
+  unsigned long me = PyThread_get_thread_ident();
+  /* After a fork, a run of another thread than the one that forked is never over: that thread is not in this process. */
+  if (engine->owner == me || engine->owner_process != getpid()) {
+    (void)lg_fast_raise_from(engine->fast, LG_FAST_BUSY_ERROR);
+    return -1;
+  }
+  struct lg_waiter *waiter = PyMem_Malloc(sizeof *waiter);
+  if (waiter == NULL) {
+    (void)PyErr_NoMemory();
+    return -1;
+  }
+  *waiter = (struct lg_waiter){engine->waiters, me, 0};
+  engine->waiters = waiter;
+  int rc = wait_as(engine, waiter);
+  forget_waiter(engine, waiter);
+  return rc;
 }
 
 /* Take the Lua state for this thread. 0, or -1 with EngineBusyError, EngineClosedError or a signal's exception. */
@@ -183,15 +203,20 @@ static PyObject *engine_interrupt(PyObject *self, PyObject *Py_UNUSED(ignored)) 
 
 /* The same, but only when the run is the given thread's. A thread that waits for the state instead waits no longer. */
 static PyObject *engine_interrupt_thread(PyObject *self, PyObject *thread) {
+  struct lg_engine *engine = lg_engine_of(self);
   unsigned long ident = PyLong_AsUnsignedLong(thread);
   if (PyErr_Occurred()) {
     return NULL;
   }
-  if (lg_engine_of(self)->owner != ident) {
-    lg_engine_of(self)->given_up = ident;
-    Py_RETURN_FALSE;
+  if (engine->owner == ident) {
+    return engine_interrupt(self, NULL);
   }
-  return engine_interrupt(self, NULL);
+  for (struct lg_waiter *waiter = engine->waiters; waiter != NULL; waiter = waiter->next) {
+    if (waiter->thread == ident) {
+      waiter->given_up = 1;
+    }
+  }
+  Py_RETURN_FALSE;
 }
 
 static PyObject *engine_close(PyObject *self, PyObject *Py_UNUSED(ignored)) {

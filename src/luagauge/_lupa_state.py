@@ -53,6 +53,17 @@ def _no_attributes(_object: object, _name: object, _setting: object) -> None:
     raise AttributeError("Python objects are closed to scripts")
 
 
+class _Waiter:
+    """A thread that waits for the state, and whether it need not any longer."""
+
+    __slots__ = ("given_up", "thread")
+
+    def __init__(self, thread: int) -> None:
+        """Wait."""
+        self.thread = thread
+        self.given_up = False
+
+
 class LupaState:
     """One Lua state and the calls of an engine; the same as `_fast.State`."""
 
@@ -70,7 +81,7 @@ class LupaState:
         self._closed = False
         self._owner: int | None = None
         self._owner_process = 0
-        self._given_up = 0  # a thread that need not wait any longer
+        self._waiters: list[_Waiter] = []
         self._lock = threading.Lock()
         self._runs = 0
         self._peak_bytes = 0
@@ -213,7 +224,9 @@ class LupaState:
         """End the run in progress if this thread runs it, and say whether; end its wait for another one's."""
         if self._owner == thread:
             return self.interrupt()
-        self._given_up = thread
+        for waiter in list(self._waiters):
+            if waiter.thread == thread:
+                waiter.given_up = True
         return False
 
     def interruptible(self, call: Callable[..., T]) -> Callable[..., T]:
@@ -301,12 +314,14 @@ class LupaState:
         """
         if self._owner_process != os.getpid():
             raise EngineBusyError
-        if self._given_up == me:  # said to an earlier wait of this thread, which had just ended
-            self._given_up = 0
-        while not self._lock.acquire(timeout=_WAIT_SECONDS):
-            if self._given_up == me:
-                self._given_up = 0
-                raise EngineBusyError
+        waiter = _Waiter(me)
+        self._waiters.append(waiter)
+        try:
+            while not self._lock.acquire(timeout=_WAIT_SECONDS):
+                if waiter.given_up:
+                    raise EngineBusyError
+        finally:
+            self._waiters.remove(waiter)
 
     def _leave(self) -> None:
         """Give it back."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from luagauge import EngineClosedError, LuaEngine, ScriptInterruptedError, ScriptTimeoutError
+from luagauge import EngineBusyError, EngineClosedError, LuaEngine, ScriptInterruptedError, ScriptTimeoutError
 from luagauge._aio import run_in_thread
 
 if TYPE_CHECKING:
@@ -95,6 +96,41 @@ def test_cancelling_a_waiting_task_spares_the_run_before_it(make_engine: Callabl
         assert (await first).output == "whole"
 
     asyncio.run(main())
+
+
+def test_cancelling_many_waiting_tasks_ends_every_wait(make_engine: Callable[..., LuaEngine]) -> None:
+    """All threads that wait for one engine can be told at once, and each hears it."""
+    begun, go_on = threading.Event(), threading.Event()
+    engine = make_engine(timeout_ms=None, functions={"begun": begun.set, "go_on": go_on.is_set})
+    outcomes: list[object] = []
+
+    def wait() -> None:
+        try:
+            outcomes.append(engine.execute_script("return 1").output)
+        except EngineBusyError as error:
+            outcomes.append(type(error))
+
+    first = threading.Thread(target=engine.execute_script, args=("begun() while not go_on() do end",))
+    waiting = [threading.Thread(target=wait) for _ in range(20)]
+    first.start()
+    begun.wait()
+    for thread in waiting:
+        thread.start()
+    rounds = 0
+    while rounds < 5 and len(outcomes) < len(waiting):  # a slow machine's threads may not wait yet in the first
+        rounds += 1
+        time.sleep(0.5)
+        for thread in waiting:
+            assert engine._state.interrupt_thread(thread.ident or 0) is False
+        deadline = time.monotonic() + 5
+        while len(outcomes) < len(waiting) and time.monotonic() < deadline:
+            time.sleep(0.01)
+    ended = list(outcomes)
+    go_on.set()
+    for thread in (first, *waiting):
+        thread.join()
+    assert ended == [EngineBusyError] * len(waiting)
+    assert engine.execute_script("return 1").output == 1
 
 
 def test_cancelling_a_task_that_never_started_ends_it_at_once() -> None:
