@@ -103,7 +103,7 @@ static int lg_memory_outcome(const struct lg_state *st) {
 static int lg_on_error(lua_State *L) {
   struct lg_state *st = lg_state_of(L);
   if (lg_is_interrupted(st)) return 1;
-  int refused = st->meter.refused > 0 && lg_is_memory_error(L, 1);
+  int refused = (st->meter.refused > 0 || st->meter.system_refused) && lg_is_memory_error(L, 1);
   if (refused) {
     st->rp->outcome = lg_memory_outcome(st);
     st->rp->line = lg_current_line(L, 1);

@@ -60,12 +60,6 @@ static inline lg_index lg_next_index(lg_index i) { return i == LG_INDEX_MAX ? -L
 #define lg_seti(L, t, i) lua_rawseti(L, (t), (i))
 #endif
 
-/* Raise the memory error of the version at hand, whose text is always there. */
-static int lg_raise_memory(lua_State *L) {
-  lua_pushliteral(L, "not enough memory");
-  return lua_error(L);
-}
-
 /* Room for n more values on the Lua stack. 0 when n is more than Lua allows. When memory is what lacks, this raises a
  * memory error: lua_checkstack() answers both with 0, and the caller's message would hide the limit. */
 static int lg_stack(lua_State *L, int n) {
@@ -74,7 +68,7 @@ static int lg_stack(lua_State *L, int n) {
   if (lua_checkstack(L, n)) return 1;
   if (m->refused == refused && !m->system_refused) return 0;
   lg_collect_all(lg_state_of(L), L);
-  return lua_checkstack(L, n) || lg_raise_memory(L);
+  return lua_checkstack(L, n) || lg_memory_error(L);
 }
 
 struct lg_reg {

@@ -50,15 +50,22 @@ struct lg_unit {
  * the Lua heap only ever holds the string itself; scratch and string are held against the limit together. */
 static void lg_rep_direct(lua_State *L, const struct lg_unit *u, size_t total) {
   struct lg_state *st = lg_state_of(L);
-  const struct lg_meter *m = &st->meter;
+  struct lg_meter *m = &st->meter;
   char small[512];
   char *p = small;
   if (total > sizeof small) {
     lg_room(st, L, total > SIZE_MAX / 2 ? total : 2 * total);
     size_t left = m->limit > m->current ? m->limit - m->current : 0;
-    if (m->limit != LG_NO_LIMIT && total > left / 2) (void)lua_newuserdata(L, total > left ? total : left);
+    if (m->limit != LG_NO_LIMIT && total > left / 2) {
+      m->refused++;
+      m->wanted = total > (SIZE_MAX - m->current) / 2 ? SIZE_MAX : m->current + 2 * total;
+      (void)lg_memory_error(L);
+    }
     lg_buf_reset(&st->scratch, 0);
-    if (lg_buf_reserve(&st->scratch, total) != 0) (void)lua_newuserdata(L, SIZE_MAX / 4); /* raises the memory error */
+    if (lg_buf_reserve(&st->scratch, total) != 0) {
+      m->system_refused = 1;
+      (void)lg_memory_error(L);
+    }
     p = (char *)st->scratch.data;
   }
   memcpy(p, u->s, u->len < total ? u->len : total);

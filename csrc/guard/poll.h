@@ -41,6 +41,13 @@ static void lg_attend(struct lg_state *st, lua_State *L) {
   if (lg_is_interrupted(st)) lg_raise_interrupt(L);
 }
 
+/* Raise what Lua itself raises when memory is refused; the meter has been told who refused it. Asking Lua for a block that
+ * is certainly too large would not do: each version has other words for some of those. */
+static int lg_memory_error(lua_State *L) {
+  (void)lua_pushliteral(L, "not enough memory");
+  return lua_error(L);
+}
+
 /* Call this in every loop whose length a script chooses, at least every few microseconds. */
 static inline void lg_poll(struct lg_state *st, lua_State *L) {
   if (atomic_load_explicit(&st->interrupt, memory_order_relaxed) != LG_INT_NONE) lg_attend(st, L);

@@ -139,10 +139,7 @@ static void lg_sb_grow_boxed(struct lg_strbuf *b, size_t cap) {
     lg_collect_all(st, L);
     lg_box_grow(box, cap);
   }
-  if (lg_box_cap(box) < cap) {
-    (void)lua_newuserdata(L, cap);      /* refused too, and then the error is Lua's own */
-    luaL_error(L, "not enough memory"); /* or it was not, which changes nothing */
-  }
+  if (lg_box_cap(box) < cap) (void)lg_memory_error(L);
   if (!b->boxed) {
     memcpy(box->block + 1, b->p, b->len);
     lua_replace(L, b->slot);

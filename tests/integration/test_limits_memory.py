@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -254,3 +256,29 @@ def test_scattered_blocks_hold_no_more_of_the_system_than_the_bound(
     assert result.memory.reserved_bytes < (4 * 8 + 16 + 1) * MIB
     assert result.memory.end_bytes < 8 * MIB
     assert_usable(engine)
+
+
+@pytest.mark.native_only
+@pytest.mark.real_malloc  # a sanitizer's has an address space of its own to take from
+@pytest.mark.skipif(sys.platform != "linux", reason="bounds the address space by what /proc says is in use")
+@pytest.mark.parametrize(
+    "source",
+    ["string.rep('x', 3e7)", "string.rep('xy', 1e7, ',')", "('x'):rep(2^19):gsub('x', ('y'):rep(60))"],
+)
+def test_limit_of_the_system_is_told_from_the_engines(lua: str, source: str) -> None:
+    """Memory that the system refuses is said to be that, not a size that no script asked for; a script may catch it."""
+    program = f"""
+import resource
+from luagauge import LuaEngine, ScriptConfig
+engine = LuaEngine(ScriptConfig(lua={lua!r}, memory_limit_mb=1000))
+engine.execute_script("return 1")
+in_use = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (in_use + (4 << 20), resource.RLIM_INFINITY))
+print(engine.execute_script({f"return #({source})"!r}).error)
+print(engine.execute_script({f"return pcall(function() return #({source}) end)"!r}).output)
+print(engine.execute_script("return #string.rep('x', 1000)").output)
+"""
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    expected = ["the operating system refused memory", "(False, 'not enough memory')", "1000"]
+    assert done.stdout.splitlines() == expected, done.stderr
