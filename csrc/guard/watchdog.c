@@ -36,9 +36,9 @@ static atomic_ullong begun_runs;
 static struct sigaction earlier; /* what our handler stands in front of; written under mutex */
 static atomic_int earlier_known;
 
-/* The innermost run of this thread. Read by the signal handler, where it must not be allocated lazily: on glibc it lives in
- * the static TLS block, and musl allocates every thread's TLS when the library is loaded. macOS allocates a thread's at its
- * first use, so in a thread that has run nothing the handler does not ask (ran_here()). */
+/* The run of this thread that began last; the others hang on it. Read by the signal handler, where it must not be allocated
+ * lazily: on glibc it lives in the static TLS block, and musl allocates every thread's TLS when the library is loaded. macOS
+ * allocates a thread's at its first use, so in a thread that has run nothing the handler does not ask (ran_here()). */
 #ifdef __GLIBC__
 __attribute__((tls_model("initial-exec")))
 #endif
@@ -402,6 +402,7 @@ int lg_watch_begin(struct lg_watch *w, int64_t now_ns, const struct lg_watch_lim
   runs = w;
   w->active = 1;
   w->outer = current;
+  atomic_signal_fence(memory_order_release); /* the handler finds no run that does not lead on to the others */
   current = w;
   look_by(next_look(w));
   atomic_fetch_add(&active_runs, 1);
@@ -411,9 +412,11 @@ int lg_watch_begin(struct lg_watch *w, int64_t now_ns, const struct lg_watch_lim
 }
 
 void lg_watch_end(struct lg_watch *w) {
+  struct lg_watch **at = &current;
   (void)pthread_mutex_lock(&mutex);
   unlink_run(w);
-  current = w->outer; /* from here on a signal finds this run no more */
+  while (*at != w) at = &(*at)->outer;
+  *at = w->outer; /* from here on a signal finds this run no more */
   (void)pthread_mutex_unlock(&mutex);
 }
 

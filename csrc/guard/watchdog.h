@@ -7,7 +7,8 @@
  *
  * Contract
  * - struct lg_watch is embedded in a state, zeroed at first. From lg_watch_begin() to lg_watch_end() it belongs to the
- *   watchdog; both are called by the run's own thread. Watches of one thread nest (a run inside another's callback).
+ *   watchdog; both are called by the run's own thread. Watches of one thread nest (a run inside another's callback),
+ *   and end in any order: greenlets change the C stack inside a callback, so the outer run may be over first.
  * - `fire` is invoked on the run's thread from a signal handler, so it must be async-signal-safe, and it may be invoked
  *   more than once. Without signals it is invoked on another thread, while lg_watch_end() waits. After lg_watch_end() has returned it is not invoked again for that run.
  * - SIGURG is touched when the first run that wants signals begins. An earlier handler keeps being called for signals that are not ours; one that is installed over ours is
@@ -24,7 +25,7 @@
 
 struct lg_watch {
   struct lg_watch *prev, *next; /* the process's list of runs under way */
-  struct lg_watch *outer;       /* the run on this thread in whose callback this one runs, or NULL */
+  struct lg_watch *outer;       /* the run of this thread that began before this one and is not over, or NULL */
   void (*fire)(struct lg_watch *watch, int reason);
   int64_t deadline_ns;  /* monotonic; INT64_MAX for none */
   int64_t cpu_limit_ns; /* CPU time this thread may have used; INT64_MAX for no limit */

@@ -229,6 +229,32 @@ static unsigned long paused_run(unsigned long at, int on) {
   return made;
 }
 
+/* Three runs of one thread that end in every order: each that is left is still ended by its own deadline, and none that is
+ * over is looked at (it is freed, which AddressSanitizer watches). */
+static unsigned long tangled_runs(unsigned long at, int on) {
+  enum { RUNS = 3, ORDERS = 6 };
+  static const int orders[ORDERS][RUNS] = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2}, {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
+  int os_error = 0;
+  begin_faults(at, on);
+  for (int order = 0; order < ORDERS; order++) {
+    struct lg_state *states[RUNS] = {NULL};
+    for (int i = 0; i < RUNS; i++) {
+      states[i] = new_state();
+      if (states[i] != NULL && begin(states[i], (i + 1) * MILLISECOND, 0, &os_error) == LG_OK) continue;
+      CHECK(atomic_load(&refusals) > 0);
+      lg_state_free(states[i]);
+      states[i] = NULL;
+    }
+    for (int i = 0; i < RUNS; i++) {
+      struct lg_state *st = states[orders[order][i]];
+      if (st != NULL) CHECK_INT(until_fired(st), LG_INT_TIMEOUT);
+      lg_state_free(st);
+    }
+    CHECK_INT(lg_watch_active(), 0);
+  }
+  return end_faults();
+}
+
 /* Run the rest of a round in a child that forks in the middle of a run; what fails there fails the round. */
 static unsigned long in_child(struct lg_state *st, unsigned long at, int on, int limited) {
   int pipe_fds[2];
@@ -382,6 +408,7 @@ int main(void) {
   sweep(first_run_unsignalled, "first run, no signal");
   sweep(cpu_run, "CPU time");
   sweep(paused_run, "paused run");
+  sweep(tangled_runs, "tangled runs");
   sweep(forked_deadline, "fork, deadline");
 #ifndef LG_TEST_EMULATED /* a child forked beside a thread hangs in qemu 7.2 now and then */
   sweep(forked_interrupt, "fork, interrupt");
