@@ -243,11 +243,30 @@ static void end_unwatched(void) {
   }
 }
 
+/* The clock of a thread that forks is not to be read in the child: keep what its runs have left. Under mutex. */
+static void note_cpu_left(void) {
+  for (struct lg_watch *w = current; w != NULL; w = w->outer) {
+    if (w->cpu_check_ns == INT64_MAX) continue;
+    int64_t used = lg_cpu_clock_ns(w->cpu_clock);
+    w->cpu_left_ns = used < 0 ? 0 : w->cpu_limit_ns - used;
+  }
+}
+
+/* In the child: the run's thread has another clock, which begins anew. Without one the limit is passed. */
+static void renew_cpu_limit(struct lg_watch *w) {
+  if (w->cpu_check_ns == INT64_MAX) return;
+  w->cpu_clock = lg_cpu_clock_here();
+  int64_t used = w->cpu_clock == 0 ? -1 : lg_cpu_clock_ns(w->cpu_clock);
+  w->cpu_limit_ns = used < 0 ? 0 : w->cpu_left_ns < INT64_MAX - used ? used + w->cpu_left_ns : INT64_MAX;
+  w->cpu_check_ns = 0; /* the first look finds out when the next one is due */
+}
+
 /* The thread ends before a fork and begins again when there is something to watch, so that a process with one thread of its
  * own stays one: CPython 3.12 and later count the OS's threads and warn of forking with more than one. */
 static void before_fork(void) {
   (void)pthread_mutex_lock(&forking);
   (void)pthread_mutex_lock(&mutex);
+  note_cpu_left();
   if (!started) return;
   stopping = 1;
   (void)pthread_cond_signal(&wake);
@@ -278,6 +297,7 @@ static void after_fork_child(void) {
     w->next = runs;
     if (runs != NULL) runs->prev = w;
     runs = w;
+    renew_cpu_limit(w);
   }
   atomic_store(&active_runs, count);
   if (runs != NULL && (!prepared || start_thread() != 0)) end_unwatched();

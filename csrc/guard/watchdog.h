@@ -13,7 +13,7 @@
  *   more than once. Without signals it is invoked on another thread, while lg_watch_end() waits. After lg_watch_end() has returned it is not invoked again for that run.
  * - SIGURG is touched when the first run that wants signals begins. An earlier handler keeps being called for signals that are not ours; one that is installed over ours is
  *   noticed when a run is due, and chained to. SIGURG is unblocked in threads that run scripts with signals.
- * - fork: the child's runs get a thread of their own. Where none can be had for the runs under way, after a fork, those
+ * - fork: the child's runs get a thread of their own, and what CPU time was left at the fork. Where no thread can be had for the runs under way, after a fork, those
  *   with limits are due at once: a limit that nobody watches would be none.
  * - The thread blocks every signal, is started on first need, and sleeps when nothing runs. */
 #ifndef LG_WATCHDOG_H
@@ -31,6 +31,7 @@ struct lg_watch {
   int64_t cpu_limit_ns; /* CPU time this thread may have used; INT64_MAX for no limit */
   int64_t cpu_check_ns; /* when to look at it again: CPU time never passes faster than time */
   uint64_t cpu_clock;
+  int64_t cpu_left_ns;   /* while the process forks: what is left of the limit */
   int64_t paused_ns;     /* since when the deadline stands still; 0 while it runs */
   int64_t tick_every_ns; /* 0 for never */
   int64_t tick_ns;       /* the next tick */

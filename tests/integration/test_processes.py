@@ -287,6 +287,28 @@ def test_deadline_holds_in_a_child_forked_during_a_run(run: Callable[[str], str]
     assert out == "True 0\n" * 2
 
 
+@pytest.mark.native_only  # on lupa's counters the child may use as much more as the parent's thread ever had
+def test_cpu_limit_in_a_child_forked_during_a_run(run: Callable[[str], str]) -> None:
+    """The child has what CPU time was left at the fork, by its own clock: neither less nor more."""
+    out = run("""
+        def fork():
+            until = time.thread_time() + 0.2  # that much is gone in both
+            while time.thread_time() < until:
+                pass
+            pids.append(os.fork())
+        pids = []
+        used = lambda: time.thread_time() * 1000
+        e = engine(cpu_time_ms=500, timeout_ms=60000, functions={"fork": fork, "used": used})
+        for script in ("fork() local from = used() while used() < from + 100 do end", "fork() while true do end"):
+            error = e.execute_script(script).error
+            if pids[-1] == 0:
+                in_time = type(error) is ScriptTimeoutError and 250 < used() < 450
+                os._exit(10 if error is None else 11 if in_time else 1)
+            print(type(error).__name__, os.waitstatus_to_exitcode(os.waitpid(pids[-1], 0)[1]))
+    """)
+    assert out == "NoneType 10\nScriptTimeoutError 11\n"
+
+
 @pytest.mark.native_only  # on lupa's counters there is never a signal
 def test_deadline_by_hook_holds_where_the_signal_is_lost(run: Callable[[str], str]) -> None:
     """A host function that blocks SIGURG keeps a signal away; the hook needs none, nested runs and forks included."""
