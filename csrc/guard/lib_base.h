@@ -320,7 +320,9 @@ static int lg_call_function(lua_State *L) {
   lg_pack_arguments(L, st, name);
   lg_buf_reset(&st->result, 1 << 16);
   if (rq->exclude_callbacks) lg_watch_pause(&st->watch);
+  lg_watch_leave(&st->watch);
   int rc = rq->host_call(rq->host, index, &st->args, &st->result);
+  if (lg_watch_return(&st->watch)) lg_state_flagged(&st->watch, LG_WATCH_TICK);
   if (rq->exclude_callbacks) lg_watch_continue(&st->watch);
   if (rc == 2) atomic_store(&st->interrupt, LG_INT_CALLBACK);
   int due =

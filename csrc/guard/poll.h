@@ -32,11 +32,19 @@ static inline int lg_is_interrupted(const struct lg_state *st) {
   return reason != LG_INT_NONE && reason != LG_INT_TICK;
 }
 
+/* The host's word: not 0 when the run is to end. Its functions are not disturbed by ticks. The next one is some time off, so
+ * no more is needed than saying so. */
+static int lg_host_word(struct lg_state *st) {
+  atomic_store(&st->watch.away, 1);
+  int rc = st->rq->host_tick(st->rq->host);
+  atomic_store(&st->watch.away, 0);
+  return rc;
+}
+
 /* Something wants this run's attention: let the host have its word, and end the run if it is to end. */
 static void lg_attend(struct lg_state *st, lua_State *L) {
   int tick = LG_INT_TICK;
-  if (atomic_compare_exchange_strong(&st->interrupt, &tick, LG_INT_NONE) && st->rq != NULL &&
-      st->rq->host_tick(st->rq->host) != 0)
+  if (atomic_compare_exchange_strong(&st->interrupt, &tick, LG_INT_NONE) && st->rq != NULL && lg_host_word(st) != 0)
     atomic_store(&st->interrupt, LG_INT_CALLBACK);
   if (lg_is_interrupted(st)) lg_raise_interrupt(L);
 }

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <sched.h>
 #include <signal.h>
 #include <stddef.h>
 #include <time.h>
@@ -135,6 +136,11 @@ static void send_tick(struct lg_watch *w, int64_t now) {
     return;
   }
   atomic_store(&w->tick, 1);
+  if (atomic_load(&w->away)) { /* either this sees lg_watch_leave(), or that sees the tick and waits for the mutex */
+    atomic_store(&w->tick, 0);
+    atomic_store(&w->owed, 1);
+    return;
+  }
   (void)pthread_kill(w->thread, LG_SIGNAL);
 }
 
@@ -405,6 +411,8 @@ int lg_watch_begin(struct lg_watch *w, int64_t now_ns, const struct lg_watch_lim
   w->interval_ns = 0;
   w->thread = pthread_self();
   atomic_store(&w->tick, 0);
+  atomic_store(&w->away, 0);
+  atomic_store(&w->owed, 0);
   atomic_store(&w->reason, 0);
   (void)pthread_mutex_lock(&mutex);
   rc = prepared ? 0 : prepare();
@@ -457,6 +465,19 @@ void lg_watch_continue(struct lg_watch *w) {
   w->paused_ns = 0;
   look_by(next_look(w));
   (void)pthread_mutex_unlock(&mutex);
+}
+
+void lg_watch_leave(struct lg_watch *w) {
+  atomic_store(&w->away, 1);
+  if (!atomic_load(&w->tick)) return;
+  (void)pthread_mutex_lock(&mutex); /* the tick is taken back, or sent */
+  (void)pthread_mutex_unlock(&mutex);
+  (void)sched_yield(); /* a signal that was sent is delivered at the end of any system call */
+}
+
+int lg_watch_return(struct lg_watch *w) {
+  atomic_store_explicit(&w->away, 0, memory_order_release);
+  return atomic_load(&w->owed) && atomic_exchange(&w->owed, 0);
 }
 
 int lg_watch_fire(struct lg_watch *w, int reason) {

@@ -40,6 +40,8 @@ struct lg_watch {
   pthread_t thread;
   atomic_int reason; /* why the run is due; 0 while it is not */
   atomic_int tick;   /* a tick is to be delivered */
+  atomic_int away;   /* a host function runs, on the run's thread: no tick is sent */
+  atomic_int owed;   /* one came due meanwhile */
   int active;
   int no_signal; /* `fire` is called from the watchdog's thread */
 };
@@ -51,7 +53,7 @@ enum { LG_WATCH_DEADLINE = 1, LG_WATCH_TICK = 4, LG_WATCH_CPU = 5 };
 struct lg_watch_limits {
   int64_t deadline_ns;   /* on the monotonic clock; INT64_MAX for none */
   int64_t cpu_ns;        /* CPU time the calling thread may use from now on; 0 for no limit */
-  int64_t tick_every_ns; /* `fire` with LG_WATCH_TICK this often; 0 for never */
+  int64_t tick_every_ns; /* `fire` with LG_WATCH_TICK this often; 0 for never. See lg_watch_leave() */
   int no_signal;         /* call `fire` from the watchdog's thread, send no signal and touch no handler and no mask */
 };
 
@@ -68,6 +70,12 @@ int lg_watch_begin(struct lg_watch *w, int64_t now_ns, const struct lg_watch_lim
  * run's thread. */
 void lg_watch_pause(struct lg_watch *w);
 void lg_watch_continue(struct lg_watch *w);
+
+/* Send no tick until lg_watch_return(): a host function runs, whose system calls a signal would break off (EINTR). When
+ * this returns none is on its way either, unless the thread blocks the signal. lg_watch_return(): whether one came due
+ * meanwhile; the caller sees to it. Both by the run's thread; neither takes a lock, but for the first when it meets a tick. */
+void lg_watch_leave(struct lg_watch *w);
+int lg_watch_return(struct lg_watch *w);
 
 /* Take it back. */
 void lg_watch_end(struct lg_watch *w);

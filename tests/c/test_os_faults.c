@@ -5,6 +5,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <limits.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -108,11 +109,14 @@ static struct lg_state *new_state(void) {
   return lg_state_new(&ops, 2, names, 1, environ_pairs);
 }
 
-static int no_signal; /* of the runs that begin */
+/* Of the runs that begin: */
+static int no_signal;
+static int64_t tick_every_ns;
 
 static int begin(struct lg_state *st, int64_t timeout_ns, int64_t cpu_ns, int *os_error) {
   int64_t now = lg_now_ns();
-  const struct lg_watch_limits limits = {timeout_ns == 0 ? INT64_MAX : now + timeout_ns, cpu_ns, 0, no_signal};
+  int64_t deadline = timeout_ns == 0 ? INT64_MAX : now + timeout_ns;
+  const struct lg_watch_limits limits = {deadline, cpu_ns, tick_every_ns, no_signal};
   *os_error = 0;
   atomic_store(&st->interrupt, LG_INT_NONE);
   return lg_watch_begin(&st->watch, now, &limits, no_signal ? lg_state_flagged : lg_state_fired, os_error);
@@ -225,6 +229,33 @@ static unsigned long paused_run(unsigned long at, int on) {
     CHECK_INT(until_fired(st), LG_INT_TIMEOUT);
   }
   unsigned long made = end_faults();
+  lg_state_free(st);
+  return made;
+}
+
+/* Ticks break off no system call of a host function, and the one that came due is there afterwards. */
+static unsigned long ticked_run(unsigned long at, int on) {
+  int os_error = 0;
+  struct lg_state *st = new_state();
+  CHECK(st != NULL);
+  if (st == NULL) return 0;
+  tick_every_ns = MILLISECOND;
+  begin_faults(at, on);
+  if (begin(st, 0, 0, &os_error) == LG_OK) {
+    for (int call = 0; call < 4; call++) {
+      lg_watch_leave(&st->watch);
+      atomic_store(&st->interrupt, LG_INT_NONE);
+      do CHECK_INT(poll(NULL, 0, 5), 0);
+      while (!atomic_load(&st->watch.owed) && atomic_load(&refusals) == 0);
+      CHECK_INT(atomic_load(&st->interrupt), LG_INT_NONE);
+      CHECK(lg_watch_return(&st->watch) || atomic_load(&refusals) > 0);
+    }
+    while (atomic_load(&st->interrupt) == LG_INT_NONE && atomic_load(&refusals) == 0) continue;
+    CHECK(atomic_load(&st->interrupt) == LG_INT_TICK || atomic_load(&refusals) > 0);
+    lg_watch_end(&st->watch);
+  }
+  unsigned long made = end_faults();
+  tick_every_ns = 0;
   lg_state_free(st);
   return made;
 }
@@ -427,6 +458,7 @@ int main(void) {
   sweep(first_run_unsignalled, "first run, no signal");
   sweep(cpu_run, "CPU time");
   sweep(paused_run, "paused run");
+  sweep(ticked_run, "ticked run");
   sweep(tangled_runs, "tangled runs");
   sweep(forked_deadline, "fork, deadline");
   sweep(forked_cpu, "fork, CPU time");

@@ -416,6 +416,43 @@ def test_system_calls_of_functions_survive_the_deadline_signal(run: Callable[[st
     assert out == "ScriptTimeoutError [b'data']\n"
 
 
+@pytest.mark.native_only  # on lupa's counters nothing looks at a signal during a run without a deadline
+def test_functions_in_the_main_thread_are_not_disturbed(run: Callable[[str], str]) -> None:
+    """No system call of a host function ends early (EINTR) for the ticks that keep Ctrl-C working, nor of a signal handler."""
+    out = run("""
+        import ctypes
+        wait = ctypes.CDLL(None).poll
+        handled = []
+        def handler(*_):
+            handled.append(wait(None, 0, 250))
+        signal.signal(signal.SIGALRM, handler)
+        functions = {"wait": lambda: wait(None, 0, 250), "handled": lambda: len(handled)}
+        e = engine(timeout_ms=None, functions=functions)
+        print(e.execute_script("return {wait(), wait()}").output)
+        signal.setitimer(signal.ITIMER_REAL, 0.02)
+        print(e.execute_script("local n = 0 while handled() == 0 do for i = 1, 1e5 do n = n + 1 end end").error, handled)
+    """)
+    assert out == "[0, 0]\nNone [0]\n"
+
+
+@pytest.mark.native_only  # on lupa's counters nothing looks at a signal during a run without a deadline
+def test_ctrl_c_between_functions_that_look_at_no_signal(run: Callable[[str], str]) -> None:
+    """A script that is in functions of C nearly all the time ends all the same: the tick waits until one is back."""
+    out = run("""
+        import functools
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        busy = functools.partial(sum, range(1_000_000))
+        e = engine(timeout_ms=None, functions={"busy": busy})
+        began = time.monotonic()
+        threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+        try:
+            e.execute_script("for i = 1, 1000 do busy() end")
+        except KeyboardInterrupt:
+            print(time.monotonic() - began < 5, e.execute_script("return 'goes on'").output)
+    """)
+    assert out == "True goes on\n"
+
+
 def test_exit_with_open_engines_is_clean(run: Callable[[str], str]) -> None:
     """Engines, scripts and even a run on a daemon thread do not hold up or crash the end of the program."""
     out = run("""
