@@ -73,6 +73,7 @@ static void lg_prepare(struct lg_state *st, const struct lg_request *rq, struct 
   st->log_entries = 0;
   st->log_bytes = 0;
   st->instructions_left = rq->max_instructions;
+  st->counted = rq->max_instructions > 0;
   lg_buf_reset(&st->output, LG_BUFFER_KEEP);
   lg_buf_reset(&st->logs, LG_BUFFER_KEEP);
   st->message.len = 0;

@@ -127,6 +127,7 @@ struct lg_state {
   size_t log_entries;        /* this run's */
   size_t log_bytes;          /* of their messages */
   int64_t instructions_left; /* of max_instructions */
+  int counted;               /* the run has max_instructions; not asked of rq, which a greenlet's stack may hold */
   int env_ref;               /* registry: template of the globals */
   struct lg_boxed *boxes;    /* blocks of this run's string buffers (strbuf.h) */
   size_t box_run;            /* tells this run's boxes from earlier ones' */

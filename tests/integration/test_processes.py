@@ -158,18 +158,20 @@ CTRL_C = [
 
 
 @pytest.mark.native_only  # on lupa counters nothing looks at a signal during a run without a deadline
+@pytest.mark.parametrize("max_instructions", [None, 2**60])
 @pytest.mark.parametrize("source", CTRL_C)
-def test_ctrl_c_stops_a_running_script(lua: str, source: str) -> None:
-    """SIGINT, as a terminal sends it, raises KeyboardInterrupt out of the run; the engine goes on."""
+def test_ctrl_c_stops_a_running_script(lua: str, source: str, max_instructions: int | None) -> None:
+    """SIGINT, as a terminal sends it, raises KeyboardInterrupt out of the run, counted or not; the engine goes on."""
     program = PRELUDE + textwrap.dedent("""
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        e = engine(timeout_ms=None, functions={"begun": lambda: print("begun", flush=True)})
+        settings = {"max_instructions": int(sys.argv[3]) or None, "timeout_ms": None}
+        e = engine(functions={"begun": lambda: print("begun", flush=True)}, **settings)
         try:
             e.execute_script("begun() " + sys.argv[2])
         except KeyboardInterrupt:
             print(e.execute_script("return 'goes on'").output)
     """)
-    command = [sys.executable, "-c", program, lua, source]
+    command = [sys.executable, "-c", program, lua, source, str(max_instructions or 0)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "begun\n"

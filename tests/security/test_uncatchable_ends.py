@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import bisect
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 
-from luagauge import InstructionLimitExceeded, LuaEngine, ScriptInterruptedError, ScriptTimeoutError
+from luagauge import InstructionLimitExceeded, LuaEngine, ScriptInterruptedError, ScriptResult, ScriptTimeoutError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -239,6 +241,32 @@ def test_instruction_budget_is_the_same_every_time(
         assert isinstance(error, InstructionLimitExceeded)
         assert error.limit == 100_000
         assert "max_instructions" in str(error)
+
+
+@pytest.mark.native_only  # on lupa's counters there are no ticks
+def test_instruction_budget_does_not_depend_on_the_clock(make_engine: Callable[..., LuaEngine], lua: str) -> None:
+    """The ticks that a run in the main thread gets every 50 ms take nothing off the count."""
+    source = "for i = 1, context.n do end"
+
+    def run(n: int, budget: int) -> ScriptResult:
+        engine = make_engine(lua, timeout_ms=None, max_instructions=budget)
+        result = engine.execute_script(source, {"n": n})
+        engine.close()
+        return result
+
+    def least(n: int) -> int:
+        """Of a run that is over before the first tick."""
+        return bisect.bisect_left(range(10 * n), x=True, lo=1, key=lambda budget: run(n, budget).success)
+
+    short = 10_000  # of a length that is a number of whole steps, like the differences below
+    each = (least(2 * short) - least(short)) // short
+    began = time.perf_counter()
+    assert run(100 * short, 10**9).success
+    n = short * max(100, int(0.3 / (time.perf_counter() - began) * 100))  # six ticks
+    enough = least(short) + each * (n - short)
+    for _ in range(3):
+        assert run(n, enough).success
+        assert isinstance(run(n, enough - 1).error, InstructionLimitExceeded)
 
 
 @pytest.mark.parametrize("deadlines", ["signal", "hook"])
