@@ -165,19 +165,30 @@ static int lg_handler(lua_State *L) {
   return 1;
 }
 
+/* The arguments of xpcall after the function, with the handler wrapped. */
 static int lg_wrap_handler(lua_State *L) {
-#if LG_LUA >= 503
-  if (!lua_isfunction(L, 1)) { /* else the stock function's complaint would name what it is called by in template.h */
+#if LG_LUA <= 502 && !LG_JIT
+  if (lua_isnone(L, 1)) {
     luaL_where(L, 2);
-    (void)lua_pushfstring(L, "bad argument #2 to 'xpcall' (function expected, got %s)",
-                          lua_isnil(L, 1) ? "no value" : luaL_typename(L, 1));
+    (void)lua_pushliteral(L, "bad argument #2 to 'xpcall' (value expected)");
+    lua_concat(L, 2);
+    return lua_error(L);
+  }
+#elif LG_LUA >= 503
+  if (!lua_isfunction(L, 1)) { /* else the stock function's complaint would name what it is called by in template.h */
+    const char *given = luaL_typename(L, 1);
+    luaL_where(L, 2);
+    (void)lua_pushfstring(L, "bad argument #2 to 'xpcall' (function expected, got %s)", given);
     lua_concat(L, 2);
     return lua_error(L);
   }
 #endif
-  lua_settop(L, 1);
-  if (lua_isfunction(L, 1)) lua_pushcclosure(L, lg_handler, 1);
-  return 1;
+  if (lua_isfunction(L, 1)) {
+    lua_pushvalue(L, 1);
+    lua_pushcclosure(L, lg_handler, 1);
+    lua_replace(L, 1);
+  }
+  return lua_gettop(L);
 }
 
 struct lg_load_source {
@@ -185,6 +196,7 @@ struct lg_load_source {
   const char *text;
   size_t len;
   int started;
+  const char *mode; /* load()'s, where it allows no text; else NULL */
 };
 
 /* Bytes of source between two looks at the deadline. The compilers walk lists that grow with the source for each "elseif"
@@ -212,6 +224,31 @@ static int lg_load_with(lua_State *L, lua_Reader reader, void *data, const char 
 #endif
 }
 
+#if LG_LUA >= 502 || LG_JIT
+/* Push the refusal of a text by load()'s mode. */
+static void lg_refuse_text(lua_State *L, const char *mode) {
+#if LG_JIT
+  (void)mode;
+  (void)lua_pushliteral(L, "attempt to load chunk with wrong mode");
+#else
+  (void)lua_pushfstring(L, "attempt to load a text chunk (mode is '%s')", mode);
+#endif
+}
+
+/* load()'s argument 3: the mode where it allows no text, else NULL. */
+static const char *lg_other_mode(lua_State *L) {
+  const char *mode = luaL_optlstring(L, 3, "t", NULL);
+  return strchr(mode, 't') == NULL ? mode : NULL;
+}
+#else
+static void lg_refuse_text(lua_State *L, const char *mode) { (void)lua_pushstring(L, mode); }
+
+static const char *lg_other_mode(lua_State *L) {
+  (void)L;
+  return NULL;
+}
+#endif
+
 /* load()'s reader over a script's function: stack slot 1 is the function, 5 keeps the text it gave last. */
 static const char *lg_read_function(lua_State *L, void *data, size_t *size) {
   struct lg_load_source *src = data;
@@ -220,20 +257,29 @@ static const char *lg_read_function(lua_State *L, void *data, size_t *size) {
   luaL_checkstack(L, 2, "too many nested functions");
   lua_pushvalue(L, 1);
   lua_call(L, 0, 1);
-  if (lua_isnil(L, -1)) {
+  int at_end = lua_isnil(L, -1);
+  if (!at_end && !lua_isstring(L, -1)) {
+    luaL_error(L, "reader function must return a string");
+    return NULL;
+  }
+  if (at_end) {
+    if (src->mode != NULL && !src->started) {
+      lg_refuse_text(L, src->mode);
+      lua_error(L);
+    }
     lua_pop(L, 1);
     *size = 0;
     return NULL;
   }
-  if (!lua_isstring(L, -1)) {
-    luaL_error(L, "reader function must return a string");
-    return NULL;
-  }
   lua_replace(L, 5); /* anchors the text until the next call */
   src->text = lua_tolstring(L, 5, &src->len);
-  if (!src->started && src->len != 0) {
+  if (!src->started && (src->len != 0 || src->mode != NULL)) {
     src->started = 1;
-    if (src->text[0] == '\033') luaL_error(L, "attempt to load a binary chunk (only text is allowed)");
+    if (src->len != 0 && src->text[0] == '\033') luaL_error(L, "attempt to load a binary chunk (only text is allowed)");
+    if (src->mode != NULL) {
+      lg_refuse_text(L, src->mode);
+      lua_error(L);
+    }
   }
   return lg_read_text(L, src, size);
 }
@@ -251,17 +297,24 @@ static const char *lg_short_name(const char *name, char *buffer, size_t size) {
 static int lg_load(lua_State *L) {
   struct lg_state *st = lg_state_of(L);
   int has_env = !lua_isnone(L, 4);
-  struct lg_load_source src = {st, NULL, 0, 0};
+  struct lg_load_source src = {st, NULL, 0, 0, NULL};
   char short_name[512];
   int status = 0;
   lg_c_stack(L); /* a reader may load again */
+  if (lua_isnone(L, 1)) luaL_checktype(L, 1, LUA_TFUNCTION);
+  src.mode = lg_other_mode(L);
   lua_settop(L, 5);
-  if (lua_type(L, 1) == LUA_TSTRING) {
+  if (lua_type(L, 1) == LUA_TSTRING || ((LG_LUA >= 502 || LG_JIT) && lua_type(L, 1) == LUA_TNUMBER)) {
     src.text = lua_tolstring(L, 1, &src.len);
     const char *name = lg_short_name(luaL_optlstring(L, 2, src.text, NULL), short_name, sizeof short_name);
     if (src.len > 0 && src.text[0] == '\033') {
       lua_pushnil(L);
       lua_pushliteral(L, "attempt to load a binary chunk (only text is allowed)");
+      return 2;
+    }
+    if (src.mode != NULL) {
+      lua_pushnil(L);
+      lg_refuse_text(L, src.mode);
       return 2;
     }
     status = lg_load_with(L, lg_read_text, &src, name);
@@ -286,6 +339,15 @@ static int lg_load(lua_State *L) {
 #endif
   return 1;
 }
+
+#if LG_LUA == 501 && !LG_JIT
+/* loadstring(text [, name]), where load() takes no number for a text. */
+static int lg_loadstring(lua_State *L) {
+  (void)luaL_checklstring(L, 1, NULL);
+  lua_settop(L, 2);
+  return lg_load(L);
+}
+#endif
 
 /* Pack the arguments of a host function as one wire tuple. */
 static void lg_pack_arguments(lua_State *L, struct lg_state *st, const char *name) {

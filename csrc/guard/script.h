@@ -27,7 +27,7 @@ static int lg_load_script(lua_State *L, struct lg_state *st) {
     (void)lua_rawgeti(L, LUA_REGISTRYINDEX, rq->ref);
     return 1;
   }
-  struct lg_load_source src = {st, rq->source, rq->source_len, 0};
+  struct lg_load_source src = {st, rq->source, rq->source_len, 0, NULL};
   if (rq->source_len > 0 && rq->source[0] == '\033') {
     st->rp->outcome = LG_RUN_SYNTAX;
     static const char binary[] = "the script is compiled Lua code: only source text is accepted";

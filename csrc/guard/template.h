@@ -16,12 +16,8 @@ static void lg_offer_c(lua_State *L, int t, const char *name, lua_CFunction f) {
 
 /* xpcall around the stock one, in Lua so that it stays a tail call: yields and messages are the stock function's. */
 static void lg_offer_xpcall(lua_State *L, int t) {
-#if LG_LUA == 501 && !LG_JIT
-  static const char source[] = "local x, w = ... return function(f, h) return x(f, w(h)) end";
-#else
-  static const char source[] = "local x, w = ... return function(f, h, ...) return x(f, w(h), ...) end";
-#endif
-  struct lg_load_source src = {lg_state_of(L), source, sizeof source - 1, 0};
+  static const char source[] = "local x, w = ... return function(f, ...) return x(f, w(...)) end";
+  struct lg_load_source src = {lg_state_of(L), source, sizeof source - 1, 0, NULL};
   if (lg_load_with(L, lg_read_text, &src, "=xpcall") != LUA_OK) lua_error(L);
   (void)lua_getfield(L, t, "xpcall");
   lua_pushcfunction(L, lg_wrap_handler);
@@ -51,8 +47,10 @@ static void lg_offer_base(lua_State *L, int t, int stock) {
   lg_offer_c(L, t, "load", lg_load);
   lg_offer_c(L, t, "collectgarbage", lg_collectgarbage);
 #if LG_LUA == 501
+#if LG_JIT
   lg_offer_c(L, t, "loadstring", lg_load);
-#if !LG_JIT
+#else
+  lg_offer_c(L, t, "loadstring", lg_loadstring);
   lg_offer_c(L, t, "unpack", lg_tab_unpack);
 #endif
 #endif
@@ -141,7 +139,7 @@ static int lg_is_internal(const char *name) { return strchr(name, '.') != NULL; 
  * the os library, and returns a table of further globals. It runs while the state is made: its text is the host's own. */
 static void lg_run_prelude(lua_State *L, struct lg_state *st, int t) {
   if (st->prelude == NULL) return;
-  struct lg_load_source src = {st, st->prelude, st->prelude_len, 0};
+  struct lg_load_source src = {st, st->prelude, st->prelude_len, 0, NULL};
   if (lg_load_with(L, lg_read_text, &src, "=prelude") != LUA_OK) lua_error(L);
   lua_newtable(L);
   for (int i = 0; i < st->function_count; i++) {

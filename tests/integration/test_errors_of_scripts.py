@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from typing import TYPE_CHECKING
 
@@ -251,3 +252,37 @@ def test_forbidden_operations_are_told_apart(engine: LuaEngine, assert_usable: C
     error = engine.execute_script("pcall(collectgarbage, 'stop') error('other')").error
     assert type(error) is ScriptRuntimeError
     assert_usable(engine)
+
+
+# What goes wrong with load and xpcall, or does not; %b is a chunk that is text.
+LOADS = [
+    "load(%b, 'n', 'b')", "load(%b, 'n', 't')", "load(%b, 'n', 'bt')", "load(%b, 'n', 'x')", "load(%b, 'n', '')",
+    "load(%b, 'n', 5)", "load(%b, 'n', {})", "load(%b, 'n', false)", "load(%b, 'n', nil)", "load('', '=n', 'b')",
+    "load('x x', 'n', 'b')", "load(function() return nil end, 'n', 'b')", "load(function() return 5 end, 'n', 'b')",
+    "load(function() return '' end, 'n', 'b')", "load(function() error('x') end, 'n', 'b')",
+]  # fmt: skip
+NUMBERS_AND_HANDLERS = [
+    "load(5)", "load(5.5, 'x')", "load(1/0)", "load()", "load({})", "load(true)", "load(function() end)",
+    "xpcall(print)", "xpcall(nil)", "xpcall(error)", "xpcall(print, nil)", "xpcall(error, nil)", "xpcall(print, 5)",
+    "xpcall(function() error('x') end, 5)", "xpcall(function() error('x') end, tostring)",
+    "xpcall(function(...) return select('#', ...) end, print, nil, 2, nil)",
+]  # fmt: skip
+OF_5_1 = ["loadstring(5)", "loadstring()", "loadstring({})", "loadstring('return 1', 5)"]
+
+
+@pytest.mark.parametrize("call", LOADS + NUMBERS_AND_HANDLERS + OF_5_1)
+def test_load_and_xpcall_answer_as_the_stock_ones(make_engine: Callable[..., LuaEngine], lua: str, call: str) -> None:
+    """What they refuse and in which words is the version's, at the line of the script."""
+    if lua == "5.1" and call in LOADS:
+        pytest.skip("load takes no text there, nor a mode")
+    if lua != "5.1" and call in OF_5_1:
+        pytest.skip("5.1 alone has a function of its own for texts")
+    script = (
+        "local function show(v) return type(v) == 'function' and 'function' or tostring(v) end\n"
+        f"local ok, a, b = pcall(function() local a, b = {call.replace('%b', repr('return 1'))} return a, b end)\n"
+        "return table.concat({show(ok), show(a), show(b)}, '; ')"
+    )
+    name = lua.replace(".", "")
+    plain = importlib.import_module(f"lupa.{name if name.startswith('luajit') else 'lua' + name}").LuaRuntime()
+    expected = plain.eval("function(text) return (loadstring or load)(text, '=script')() end")(script)
+    assert make_engine(lua).execute_script(script).raise_for_error().output == expected

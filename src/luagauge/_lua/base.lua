@@ -142,16 +142,23 @@ local function handler_of(handler)
   end
 end
 
-if real51 then
-  function base.xpcall(f, handler) return caught_at(S.nested, xpcall(f, handler_of(handler))) end
-else
-  function base.xpcall(f, handler, ...) return caught_at(S.nested, xpcall(f, handler_of(handler), ...)) end
+local handler_is_checked = S.jit or S.names_types
+
+local function with_handler(n, f, handler, ...)
+  if n == 0 and not handler_is_checked then error("bad argument #2 to 'xpcall' (value expected)", 3) end
+  if handler_is_checked and type(handler) ~= "function" then
+    local kind = n == 0 and "no value" or type(handler)
+    error(format("bad argument #2 to 'xpcall' (function expected, got %s)", kind), 3)
+  end
+  return xpcall(f, handler_of(handler), ...)
 end
+
+function base.xpcall(f, ...) return caught_at(S.nested, with_handler(select("#", ...), f, ...)) end
 
 local BINARY = "attempt to load a binary chunk (only text is allowed)"
 
--- A reader that asks the host in between, refuses bytecode, and gives a long text in pieces.
-local function reader_of(chunk)
+-- A reader that asks the host in between, refuses bytecode, and gives a long text in pieces; with `refusal` none.
+local function reader_of(chunk, refusal)
   local started = false
   local at = 1
   return function()
@@ -168,6 +175,7 @@ local function reader_of(chunk)
       started = true
       if sub(piece, 1, 1) == "\27" then error(BINARY, 0) end
     end
+    if refusal and (piece == nil or type(piece) == "string" or type(piece) == "number") then error(refusal, 0) end
     return piece
   end
 end
@@ -181,31 +189,59 @@ end
 
 -- Compile text with these globals: the function, or nil and the message. Behind pcall(), because from 5.4 on load() calls
 -- the message handler around it.
-function S.compile(chunk, name, env)
+function S.compile(chunk, name, env, refusal)
   local whole = type(chunk) == "string"
   if whole and sub(chunk, 1, 1) == "\27" then return nil, BINARY end
+  if whole and refusal then return nil, refusal end
   local pieces = not whole or (#chunk > 16384 and S.hooked)
-  if pieces then chunk = reader_of(chunk) end
+  if pieces then chunk = reader_of(chunk, refusal) end
   if not S.old then return loaded(S.nested, pcall(stock_load, chunk, name, "t", env)) end
   local made, problem = loaded(S.nested, pcall(pieces and stock_load or loadstring, chunk, name))
   if made then setfenv(made, env) end
   return made, problem
 end
 
-function base.load(chunk, name, _, ...)
+-- What load()'s mode says to a text: nil where it allows one.
+local function refusal_by(mode)
+  if mode == nil or real51 then return nil end
+  if type(mode) == "number" then mode = tostring(mode) end
+  if type(mode) ~= "string" then
+    error(format("bad argument #3 to 'load' (string expected, got %s)", type(mode)), 3)
+  end
+  if find(mode, "t", 1, true) then return nil end
+  return S.jit and "attempt to load chunk with wrong mode" or "attempt to load a text chunk (mode is '" .. mode .. "')"
+end
+
+function base.load(...)
+  local chunk, name, mode, own = ...
+  local n = select("#", ...)
+  local refusal = refusal_by(mode)
   local kind = type(chunk)
-  if kind == "number" then chunk, kind = tostring(chunk), "string" end
+  if kind == "number" and not real51 then chunk, kind = tostring(chunk), "string" end
   if kind ~= "string" and kind ~= "function" then
-    error(format("bad argument #1 to 'load' (function expected, got %s)", kind == "nil" and "no value" or kind), 2)
+    error(format("bad argument #1 to 'load' (function expected, got %s)", n == 0 and "no value" or kind), 2)
   end
   local env = S.env
-  if not S.old and select("#", ...) > 0 then env = ... end
-  local made, problem = S.compile(chunk, name or (kind == "string" and chunk or "=(load)"), env)
+  if not S.old and n > 3 then env = own end
+  local made, problem = S.compile(chunk, name or (kind == "string" and chunk or "=(load)"), env, refusal)
   if made then return made end
   caught(false, problem)
   return nil, problem
 end
-if S.old then base.loadstring = base.load end
+if real51 then
+  function base.loadstring(text, name)
+    local kind = type(text)
+    if kind == "number" then text = tostring(text) end
+    if kind ~= "number" and kind ~= "string" then
+      kind = kind == "nil" and "no value" or kind
+      error(format("bad argument #1 to 'loadstring' (string expected, got %s)", kind), 2)
+    end
+    local made, problem = base.load(text, name)
+    return made, problem
+  end
+elseif S.old then
+  base.loadstring = base.load
+end
 
 local stock = coroutine
 local create, resume, close = stock.create, stock.resume, stock.close
