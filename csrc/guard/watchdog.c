@@ -34,8 +34,13 @@ static pthread_mutex_t forking =
     PTHREAD_MUTEX_INITIALIZER; /* taken before mutex: one fork at a time joins the thread */
 static atomic_uint active_runs;
 static atomic_ullong begun_runs;
-static struct sigaction earlier; /* what our handler stands in front of; written under mutex */
-static atomic_int earlier_known;
+
+/* What our handler stands in front of. A slot is written once (under mutex), before `order` names it; slot 0 is none. Each
+ * digit of `order` is a slot, the lowest the handler that was there last; written under mutex. */
+enum { LG_EARLIER_MOST = 7, LG_DIGIT_BITS = 4, LG_DIGIT = 15 };
+static struct sigaction earlier[LG_EARLIER_MOST + 1];
+static unsigned earlier_count;
+static atomic_uint order;
 
 /* The run of this thread that began last; the others hang on it. Read by the signal handler, where it must not be allocated
  * lazily: on glibc it lives in the static TLS block, and musl allocates every thread's TLS when the library is loaded. macOS
@@ -44,6 +49,10 @@ static atomic_int earlier_known;
 __attribute__((tls_model("initial-exec")))
 #endif
 static _Thread_local struct lg_watch *current;
+#ifdef __GLIBC__
+__attribute__((tls_model("initial-exec")))
+#endif
+static _Thread_local unsigned chained; /* how many calls of chain() this thread is in */
 static _Thread_local int unblocked;
 static _Thread_local int exit_noted;
 
@@ -53,18 +62,63 @@ int64_t lg_now_ns(void) {
   return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
 
-static void chain(int sig, siginfo_t *info, void *context) {
-  if (!atomic_load(&earlier_known)) return;
-  if (earlier.sa_flags & SA_SIGINFO) {
-    if (earlier.sa_sigaction != NULL) earlier.sa_sigaction(sig, info, context);
-  } else if (earlier.sa_handler != SIG_DFL && earlier.sa_handler != SIG_IGN && earlier.sa_handler != NULL) {
-    earlier.sa_handler(sig); /* SIGURG's default is to do nothing */
-  }
-}
-
 /* Whether this thread has begun a run since it started. pthread_getspecific() is not on POSIX's list of what a handler may
  * call; in the C libraries of Linux, macOS and FreeBSD it only reads. */
-static int ran_here(void) { return atomic_load(&exits_handled) && pthread_getspecific(exiting) != NULL; }
+static int ran_here(void) { return atomic_load(&exits_handled) && pthread_getspecific(exiting) == &runs; }
+
+#ifdef __APPLE__
+/* The key's value in a thread that has run nothing says the same as `chained`: macOS only stores it. */
+static const char levels[LG_EARLIER_MOST + 1];
+
+static unsigned chain_depth(void) {
+  if (ran_here()) return chained;
+  const char *level = atomic_load(&exits_handled) ? pthread_getspecific(exiting) : NULL;
+  return level == NULL ? 0 : (unsigned)(level - levels);
+}
+
+/* 0 or an error number. */
+static int set_chain_depth(unsigned depth) {
+  if (!ran_here()) return pthread_setspecific(exiting, depth == 0 ? NULL : levels + depth);
+  chained = depth;
+  return 0;
+}
+#else
+static unsigned chain_depth(void) { return chained; }
+
+static int set_chain_depth(unsigned depth) {
+  chained = depth;
+  return 0;
+}
+#endif
+
+/* Call a handler as the system would: one that passes the signal on by raising it anew asks to get it at once. It would get
+ * it for ever if it came later. */
+static void call_handler(const struct sigaction *to, int sig, siginfo_t *info, void *context) {
+  sigset_t set;
+  sigset_t before;
+  int open = to->sa_flags & SA_NODEFER;
+  (void)sigemptyset(&set);
+  (void)sigaddset(&set, sig);
+  if (open && pthread_sigmask(SIG_UNBLOCK, &set, &before) != 0) return;
+  if (to->sa_flags & SA_SIGINFO)
+    to->sa_sigaction(sig, info, context);
+  else
+    to->sa_handler(sig);
+  if (open) (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+/* Somebody else's signal goes to the handler that was there last. One that was put over ours may pass it on to ours: that
+ * call, inside of this one, goes to the one before, and so on, so that each is called once and none for ever. */
+static void chain(int sig, siginfo_t *info, void *context) {
+  unsigned depth = chain_depth();
+  unsigned slot = depth < LG_EARLIER_MOST ? atomic_load(&order) >> (depth * LG_DIGIT_BITS) & LG_DIGIT : 0;
+  const struct sigaction *to = &earlier[slot];
+  /* Without SA_SIGINFO too the handler's address stands where sa_handler does. SIGURG's default is to do nothing. */
+  if (slot == 0 || to->sa_handler == SIG_DFL || to->sa_handler == SIG_IGN) return;
+  if (set_chain_depth(depth + 1) != 0) return;
+  call_handler(to, sig, info, context);
+  (void)set_chain_depth(depth);
+}
 
 /* On the thread of a run that is due, or on any thread for somebody else's SIGURG. */
 static void handle(int sig, siginfo_t *info, void *context) {
@@ -77,8 +131,30 @@ static void handle(int sig, siginfo_t *info, void *context) {
     w->fire(w, reason);
     ours = 1;
   }
-  if (!ours) chain(sig, info, context);
+  if (!ours || chain_depth() > 0) chain(sig, info, context);
   errno = saved;
+}
+
+static int same_handler(const struct sigaction *a, const struct sigaction *b) {
+  const int flags = SA_SIGINFO | SA_NODEFER;
+  if ((a->sa_flags & flags) != (b->sa_flags & flags)) return 0;
+  return a->sa_flags & SA_SIGINFO ? a->sa_sigaction == b->sa_sigaction : a->sa_handler == b->sa_handler;
+}
+
+/* Have chain() call this handler first. When there have been too many different ones, it is left out. Under mutex. */
+static void remember_handler(const struct sigaction *found) {
+  unsigned slot = 1;
+  while (slot <= earlier_count && !same_handler(&earlier[slot], found)) slot++;
+  if (slot > LG_EARLIER_MOST) return;
+  if (slot > earlier_count) earlier[++earlier_count] = *found;
+  unsigned digits = slot;
+  int bits = LG_DIGIT_BITS;
+  for (unsigned rest = atomic_load(&order); rest != 0; rest >>= LG_DIGIT_BITS) {
+    if ((rest & LG_DIGIT) == slot) continue;
+    digits |= (rest & LG_DIGIT) << bits;
+    bits += LG_DIGIT_BITS;
+  }
+  atomic_store(&order, digits);
 }
 
 /* Put our handler in front of what is there. Under mutex. 0 or errno. */
@@ -90,10 +166,12 @@ static int install_handler(void) {
   ours.sa_sigaction = handle;
   ours.sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK;
   (void)sigemptyset(&ours.sa_mask);
-  atomic_store(&earlier_known, 0);
-  earlier = now;
-  atomic_store(&earlier_known, 1);
-  return sigaction(LG_SIGNAL, &ours, NULL) == 0 ? 0 : errno;
+  unsigned before = atomic_load(&order);
+  remember_handler(&now);
+  if (sigaction(LG_SIGNAL, &ours, NULL) == 0) return 0;
+  int rc = errno;
+  atomic_store(&order, before);
+  return rc;
 }
 
 /* Tell a due run's thread. Under mutex, so the run, and with it its thread, cannot end meanwhile. */
@@ -335,7 +413,7 @@ static int note_exit(void) {
   int rc = atomic_load(&exits_handled) ? 0 : pthread_key_create(&exiting, leave_runs);
   if (rc != 0) return rc;
   atomic_store(&exits_handled, 1);
-  rc = pthread_setspecific(exiting, &runs); /* any address: a destructor is called for what is not NULL */
+  rc = pthread_setspecific(exiting, &runs); /* ran_here(); a destructor is called for what is not NULL */
   exit_noted = rc == 0;
   return rc;
 }
@@ -416,8 +494,8 @@ int lg_watch_begin(struct lg_watch *w, int64_t now_ns, const struct lg_watch_lim
   atomic_store(&w->reason, 0);
   (void)pthread_mutex_lock(&mutex);
   rc = prepared ? 0 : prepare();
+  if (rc == 0 && !exit_noted) rc = note_exit(); /* before the handler, which asks for what it notes */
   if (rc == 0 && !handler_installed && !limits->no_signal) rc = prepare_signal();
-  if (rc == 0 && !exit_noted) rc = note_exit();
   if (rc == 0 && !started) rc = start_thread();
   if (rc != 0) {
     (void)pthread_mutex_unlock(&mutex);

@@ -232,6 +232,25 @@ def test_host_keeps_its_own_sigurg_handler(run: Callable[[str], str]) -> None:
     assert out == "['first', 'second']\n"
 
 
+def test_later_handler_that_passes_sigurg_on(run: Callable[[str], str]) -> None:
+    """A handler put over ours, which passes signals on to it, is called once, and so is the one that was there first."""
+    out = run("""
+        import tempfile
+        seen = []
+        signal.signal(signal.SIGURG, lambda *_: seen.append("first"))
+        e = engine(timeout_ms=20)
+        assert e.execute_script("return 1").success
+        with tempfile.TemporaryFile("w+") as dump:
+            faulthandler.register(signal.SIGURG, file=dump, all_threads=False, chain=True)
+            assert type(e.execute_script("while true do end").error) is ScriptTimeoutError
+            signal.raise_signal(signal.SIGURG)
+            dump.seek(0)
+            print(seen, dump.read().count("(most recent call first)"))
+            assert type(e.execute_script("while true do end").error) is ScriptTimeoutError
+    """)
+    assert out == "['first'] 1\n"
+
+
 def test_blocked_signals_do_not_keep_a_deadline_away(run: Callable[[str], str]) -> None:
     """A thread that blocks every signal, as server frameworks make them, still has its deadline."""
     out = run("""
