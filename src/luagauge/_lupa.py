@@ -34,13 +34,15 @@ def _import_lua(version: str) -> str:
     """Import lupa's module for a Lua version, and return its name within lupa.
 
     Raises:
-        ConfigurationError: This lupa has no such Lua.
+        ConfigurationError: This lupa has no such Lua, or its module cannot be imported here.
     """
     name = _MODULES[version]
     try:
         module = importlib.import_module(f"lupa.{name}")
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         raise ConfigurationError("lua", version, f"the installed lupa has no such Lua ({error})") from error
+    except ImportError as error:  # in a second interpreter of the process, say
+        raise ConfigurationError("lua", version, f"lupa's {name} module cannot be imported here ({error})") from error
     # The core's calls are compiled for one version each: in another's library they would read what is not there.
     spoken = ".".join(str(part) for part in module.LUA_VERSION)
     if spoken != version and not (spoken == "5.1" and version.startswith("luajit")):

@@ -351,25 +351,49 @@ def test_deadline_by_hook_holds_where_the_signal_is_lost(run: Callable[[str], st
     assert out == "ScriptTimeoutError\n" * 3 + "0\n"
 
 
-@pytest.mark.native_only  # lupa's Python API, of which the other strategy is made, is not for subinterpreters
-def test_deadline_holds_in_a_subinterpreter(lua: str) -> None:
-    """The signal is sent to a thread, whatever interpreter runs there; so is the flag that the hook looks at raised."""
+def in_subinterpreters(*programs: str) -> str:
+    """Run each program in an interpreter of its own, all in one process, and return what they printed."""
     try:
         interpreters = importlib.import_module("_xxsubinterpreters")
     except ImportError:
         pytest.skip(
             "a private module of CPython 3.10 to 3.12, the only way to an interpreter of the old kind from Python"
         )
+    old_kind = "isolated=False" if sys.version_info >= (3, 12) else ""  # since 3.12 the default has a GIL of its own
+    program = f"import {interpreters.__name__} as i\n"
+    for inside in programs:
+        program += f"i.run_string(i.create({old_kind}), {textwrap.dedent(inside)!r})\n"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.native_only  # lupa's Python API, of which the other strategy is made, is not for subinterpreters
+def test_deadline_holds_in_a_subinterpreter(lua: str) -> None:
+    """The signal is sent to a thread, whatever interpreter runs there; so is the flag that the hook looks at raised."""
     inside = f"""
         from luagauge import *
         for way in ("signal", "hook"):
             result = LuaEngine(ScriptConfig(lua={lua!r}, timeout_ms=20, deadlines=way)).execute_script("while true do end")
             print(type(result.error).__name__, result.deadlines)
     """
-    old_kind = "isolated=False" if sys.version_info >= (3, 12) else ""  # since 3.12 the default has a GIL of its own
-    program = f"import {interpreters.__name__} as i; i.run_string(i.create({old_kind}), {textwrap.dedent(inside)!r})"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False)
-    assert done.stdout == "ScriptTimeoutError signal\nScriptTimeoutError hook\n", done.stderr
+    assert in_subinterpreters(inside) == "ScriptTimeoutError signal\nScriptTimeoutError hook\n"
+
+
+@pytest.mark.native_only  # see above
+def test_second_interpreter_is_told_that_lupa_serves_one(lua: str) -> None:
+    """Each of lupa's modules can be imported in one interpreter of a process: that is said, not that there is no Lua."""
+    inside = f"""
+        from luagauge import *
+        try:
+            LuaEngine(ScriptConfig(lua={lua!r}))
+        except ConfigurationError as error:
+            print("module cannot be imported here" in str(error), "no such Lua" in str(error), repr(error.__cause__))
+    """
+    cause = (
+        "ImportError('Interpreter change detected - this module can only be loaded into one interpreter per process.')"
+    )
+    assert in_subinterpreters(inside, inside) == f"True False {cause}\n"
 
 
 @pytest.mark.native_only  # on lupa's counters nothing looks at a signal during a run without a deadline
