@@ -34,6 +34,7 @@ class Step:
 
 TEXT = "local s = ('x'):rep({}) "
 TWINS = "local a = ('x'):rep({}) local b = ('x'):rep(#a - 1) .. 'y' "
+ZEROS = "local a = ('\\0'):rep({}) local b = a .. 'b' a = a .. 'a' "
 DIGITS = "local d = ('1'):rep({}) "
 TABLES = "local t = {{}} for i = 1, {} do t[i] = {{}} end "
 NUMBERS = "local t = {{}} for i = 1, {} do t[i] = i end "
@@ -41,6 +42,7 @@ STRINGS = "local t = {{}} for i = 1, {} do t[i] = 'string ' .. i end "
 STEPS = (
     Step("joining: s .. 'y'", TEXT, 0.3, 1, "local r = s .. 'y'"),
     Step("comparing: a < b", TWINS, 0.25, 1, "local r = a < b"),
+    Step("comparing: a < b, of NULs", ZEROS, 0.22, 1, "local r = a < b"),
     Step("comparing: a == b", TWINS, 0.25, 1, "local r = a == b"),
     Step("converting: d + 1", DIGITS, 0.45, 1, "local r = d + 1"),
     Step("converting: tonumber(d, 36)", DIGITS, 0.45, 1, "local r = tonumber(d, 36)"),
