@@ -219,6 +219,7 @@ static void send_tick(struct lg_watch *w, int64_t now) {
     atomic_store(&w->owed, 1);
     return;
   }
+  (void)install_handler(); /* as in kick(): a run without a deadline has nothing but ticks */
   (void)pthread_kill(w->thread, LG_SIGNAL);
 }
 

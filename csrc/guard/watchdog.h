@@ -10,12 +10,13 @@
  *   watchdog; both are called by the run's own thread. Watches of one thread nest (a run inside another's callback),
  *   and end in any order: greenlets change the C stack inside a callback, so the outer run may be over first.
  * - `fire` is invoked on the run's thread from a signal handler, so it must be async-signal-safe, and it may be invoked
- *   more than once. Without signals it is invoked on another thread, while lg_watch_end() waits. After lg_watch_end() has returned it is not invoked again for that run.
+ *   more than once. Without signals it is invoked on another thread, while lg_watch_end() waits. After lg_watch_end() has
+ *   returned it is not invoked again for that run.
  * - SIGURG is touched when the first run that wants signals begins. An earlier handler keeps being called for signals that
  *   are not ours; one that is installed over ours is noticed when a run is due, and chained to, whether or not it passes
  *   signals on to ours (of up to seven different handlers). SIGURG is unblocked in threads that run scripts with signals.
- * - fork: the child's runs get a thread of their own, and what CPU time was left at the fork. Where no thread can be had for the runs under way, after a fork, those
- *   with limits are due at once: a limit that nobody watches would be none.
+ * - fork: the child's runs get a thread of their own, and what CPU time was left at the fork. Where no thread can be had
+ *   for the runs under way, after a fork, those with limits are due at once: a limit that nobody watches would be none.
  * - The thread blocks every signal, is started on first need, and sleeps when nothing runs. */
 #ifndef LG_WATCHDOG_H
 #define LG_WATCHDOG_H
