@@ -68,7 +68,7 @@ static int lg_stack(lua_State *L, int n) {
   if (lua_checkstack(L, n)) return 1;
   if (m->refused == refused && !m->system_refused) return 0;
   lg_collect_all(lg_state_of(L), L);
-  return lua_checkstack(L, n) || lg_memory_error(L);
+  return lua_checkstack(L, n) || lg_memory_error(L, (size_t)n * 16);
 }
 
 struct lg_reg {

@@ -95,7 +95,7 @@ static int lg_stack_of(lua_State *L, lua_State *co, int n) {
   if (lg_check_stack_of(st, co, n)) return 1;
   if (st->meter.refused == refused && !st->meter.system_refused) return 0;
   lg_collect_all(st, L);
-  return lg_check_stack_of(st, co, n) || lg_memory_error(L);
+  return lg_check_stack_of(st, co, n) || lg_memory_error(L, (size_t)n * 16);
 }
 
 /* Resume `co` with narg values from L's top. Returns how many results it pushed on L, or -1 with an error value pushed;

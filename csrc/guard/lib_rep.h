@@ -56,15 +56,12 @@ static void lg_rep_direct(lua_State *L, const struct lg_unit *u, size_t total) {
   if (total > sizeof small) {
     lg_room(st, L, total > SIZE_MAX / 2 ? total : 2 * total);
     size_t left = m->limit > m->current ? m->limit - m->current : 0;
-    if (m->limit != LG_NO_LIMIT && total > left / 2) {
-      m->refused++;
-      m->wanted = total > (SIZE_MAX - m->current) / 2 ? SIZE_MAX : m->current + 2 * total;
-      (void)lg_memory_error(L);
-    }
+    if (m->limit != LG_NO_LIMIT && total > left / 2)
+      (void)lg_memory_error(L, total > SIZE_MAX / 2 ? SIZE_MAX : 2 * total);
     lg_buf_reset(&st->scratch, 0);
     if (lg_buf_reserve(&st->scratch, total) != 0) {
       m->system_refused = 1;
-      (void)lg_memory_error(L);
+      (void)lg_memory_error(L, total);
     }
     p = (char *)st->scratch.data;
   }

@@ -4,6 +4,8 @@
 #ifndef LG_POLL_H
 #define LG_POLL_H
 
+#include <limits.h>
+
 #include "../lua/lua_api.h"
 #include "state.h"
 
@@ -49,9 +51,22 @@ static void lg_attend(struct lg_state *st, lua_State *L) {
   if (lg_is_interrupted(st)) lg_raise_interrupt(L);
 }
 
-/* Raise what Lua itself raises when memory is refused; the meter has been told who refused it. Asking Lua for a block that
- * is certainly too large would not do: each version has other words for some of those. */
-static int lg_memory_error(lua_State *L) {
+/* Raise Lua's memory error for n bytes that were refused: by asking for what the limit refuses. A block that no limit would
+ * allow does not do: each version has other words for those that are too large for it. Without a limit, or where one allows
+ * such a block, the error has Lua's text only. Where the system refused, the meter has been told. */
+static int lg_memory_error(lua_State *L, size_t n) {
+  struct lg_meter *m = &lg_state_of(L)->meter;
+  size_t left = m->limit > m->current ? m->limit - m->current : 0;
+  if (m->limit != LG_NO_LIMIT) {
+    const size_t most = LG_JIT ? (size_t)INT_MAX - 4096 : SIZE_MAX / 4;
+    if (n <= left) n = left + 1;
+    if (left < most) {
+      (void)lua_newuserdata(L, n < most ? n : most);
+    } else if (!m->system_refused) {
+      m->refused++;
+      m->wanted = n > SIZE_MAX - m->current ? SIZE_MAX : m->current + n;
+    }
+  }
   (void)lua_pushliteral(L, "not enough memory");
   return lua_error(L);
 }

@@ -139,7 +139,7 @@ static void lg_sb_grow_boxed(struct lg_strbuf *b, size_t cap) {
     lg_collect_all(st, L);
     lg_box_grow(box, cap);
   }
-  if (lg_box_cap(box) < cap) (void)lg_memory_error(L);
+  if (lg_box_cap(box) < cap) (void)lg_memory_error(L, cap);
   if (!b->boxed) {
     memcpy(box->block + 1, b->p, b->len);
     lua_replace(L, b->slot);
