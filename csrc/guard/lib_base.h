@@ -304,7 +304,8 @@ static int lg_load(lua_State *L) {
   if (lua_isnone(L, 1)) luaL_checktype(L, 1, LUA_TFUNCTION);
   src.mode = lg_other_mode(L);
   lua_settop(L, 5);
-  if (lua_type(L, 1) == LUA_TSTRING || ((LG_LUA >= 502 || LG_JIT) && lua_type(L, 1) == LUA_TNUMBER)) {
+  int is_text = LG_LUA == 501 && !LG_JIT ? lua_type(L, 1) == LUA_TSTRING : lua_isstring(L, 1); /* or a number */
+  if (is_text) {
     src.text = lua_tolstring(L, 1, &src.len);
     const char *name = lg_short_name(luaL_optlstring(L, 2, src.text, NULL), short_name, sizeof short_name);
     if (src.len > 0 && src.text[0] == '\033') {
