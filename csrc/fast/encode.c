@@ -194,60 +194,77 @@ static int encode_key(struct encoder *e, PyObject *key) {
   return refuse(e, why);
 }
 
-/* Whether a dict has the text, too, whose UTF-8 a key of bytes is: in Lua both are one string, and one of the two values
- * would be lost. */
-static int is_doubled(PyObject *dict, PyObject *key) {
-  char *bytes = NULL;
-  Py_ssize_t length = 0;
-  if (PyBytes_AsStringAndSize(key, &bytes, &length) < 0) {
+/* The UTF-8 of every text among a dict's keys, as a set. NULL with an exception. */
+static PyObject *texts_of(PyObject *dict) {
+  PyObject *texts = PySet_New(NULL);
+  Py_ssize_t pos = 0;
+  PyObject *key = NULL;
+  while (texts != NULL && PyDict_Next(dict, &pos, &key, NULL)) {
+    if (!PyUnicode_Check(key)) {
+      continue;
+    }
+    PyObject *text = PyUnicode_AsUTF8String(key);
+    if (text == NULL && PyErr_ExceptionMatches(PyExc_UnicodeEncodeError)) {
+      PyErr_Clear(); /* it is refused when its turn comes */
+      continue;
+    }
+    if (text == NULL || PySet_Add(texts, text) < 0) {
+      Py_CLEAR(texts);
+    }
+    Py_XDECREF(text);
+  }
+  return texts;
+}
+
+/* Refuse a key of bytes whose text is a key, too: in Lua both are one string, and one of the two values would be lost. Not
+ * looked up in the dict itself, where bytes would be compared with text. `*texts` is made when it is first asked for. */
+static int check_bytes_key(const struct encoder *e, PyObject *dict, PyObject *key, PyObject **texts) {
+  if (*texts == NULL && (*texts = texts_of(dict)) == NULL) {
     return -1;
   }
-  PyObject *text = PyUnicode_DecodeUTF8(bytes, length, NULL);
-  if (text == NULL) {
-    if (!PyErr_ExceptionMatches(PyExc_UnicodeDecodeError)) {
-      return -1;
-    }
-    PyErr_Clear();
-    return 0;
+  char *bytes = NULL;
+  Py_ssize_t length = 0;
+  PyObject *plain = PyBytes_AsStringAndSize(key, &bytes, &length) < 0 ? NULL : PyBytes_FromStringAndSize(bytes, length);
+  int found = plain == NULL ? -1 : PySet_Contains(*texts, plain);
+  Py_XDECREF(plain);
+  if (found > 0) {
+    return refuse(e, PyUnicode_FromString("the key is there as str and as bytes, one string in Lua"));
   }
-  int found = PyDict_Contains(dict, text);
-  Py_DECREF(text);
   return found;
 }
 
-static int encode_key_of(struct encoder *e, PyObject *dict, PyObject *key) {
-  if (PyBytes_Check(key)) {
-    int doubled = is_doubled(dict, key);
-    if (doubled != 0) {
-      return doubled < 0 ? -1
-                         : refuse(e, PyUnicode_FromString("the key is there as str and as bytes, one string in Lua"));
-    }
-  }
-  return encode_key(e, key);
-}
-
-static int encode_dict(struct encoder *e, PyObject *object) {
-  uint64_t count = (uint64_t)PyDict_Size(object);
+static int encode_pairs(struct encoder *e, PyObject *object, PyObject **texts) {
   Py_ssize_t pos = 0;
   PyObject *key = NULL;
   PyObject *value = NULL;
-  if (enter(e, object) < 0 || appended(lg_wire_word(e->out, LG_W_MAP, &count)) < 0) {
-    return -1;
-  }
   while (PyDict_Next(object, &pos, &key, &value)) {
     assert(e->depth > 0); /* as in encode_sequence() */
     Py_INCREF(key);       /* as above */
     Py_INCREF(value);
     e->key[e->depth - 1] = key;
-    int rc = encode_key_of(e, object, key) < 0 ? -1 : encode(e, value);
+    int rc = PyBytes_Check(key) ? check_bytes_key(e, object, key, texts) : 0;
+    if (rc == 0) {
+      rc = encode_key(e, key) < 0 ? -1 : encode(e, value);
+    }
     Py_DECREF(key);
     Py_DECREF(value);
     if (rc < 0) {
       return -1;
     }
   }
-  e->depth--;
   return 0;
+}
+
+static int encode_dict(struct encoder *e, PyObject *object) {
+  uint64_t count = (uint64_t)PyDict_Size(object);
+  if (enter(e, object) < 0 || appended(lg_wire_word(e->out, LG_W_MAP, &count)) < 0) {
+    return -1;
+  }
+  PyObject *texts = NULL;
+  int rc = encode_pairs(e, object, &texts);
+  Py_XDECREF(texts);
+  e->depth -= rc == 0; /* else it is part of the path */
+  return rc;
 }
 
 static int refuse_type(struct encoder *e, PyObject *object) {

@@ -34,7 +34,8 @@ static int wait_as(struct lg_engine *engine, const struct lg_waiter *waiter) {
     if (status == PY_LOCK_ACQUIRED) {
       return 0;
     }
-    if (waiter->given_up) {
+    /* A signal handler may have forked, in the child of which the run that is waited for is never over. */
+    if (waiter->given_up || engine->owner_process != getpid()) {
       (void)lg_fast_raise_from(engine->fast, LG_FAST_BUSY_ERROR);
       return -1;
     }

@@ -11,7 +11,7 @@
 
 #define LG_C_STACK_JIT ((uintptr_t)512 * 1024) /* bytes: some 250 nested callbacks */
 
-#define LG_C_STACK_HOST ((size_t)1024 * 1024)
+#define LG_C_STACK_HOST ((size_t)2048 * 1024)
 #define LG_C_STACK_OWN ((size_t)48 * 1024)
 
 /* What a run needs of the thread's stack when it begins: what stackfloor.c keeps for Lua's own nesting is three quarters of
@@ -31,7 +31,7 @@ static inline const char *lg_c_floor(void) {
 }
 
 /* Where a run that begins in this frame must stop calling host functions. They are Python, which goes by its recursion limit
- * alone: its thousand levels through C took half a MiB. So they are left what is left now, up to LG_C_STACK_HOST; but a
+ * alone: its thousand levels through C took half a MiB with __len__, up to two with sorted(). So they are left what is left now, up to LG_C_STACK_HOST; but a
  * script may always be LG_C_STACK_OWN deep where it calls one. */
 static inline const char *lg_c_host_floor(void) {
   size_t left = lg_stack_left();

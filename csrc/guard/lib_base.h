@@ -335,6 +335,11 @@ static int lg_load(lua_State *L) {
     lua_pushvalue(L, 4);
     if (lua_setupvalue(L, -2, 1) == NULL) lua_pop(L, 1);
   }
+#elif LG_JIT
+  if (has_env && lua_type(L, 4) == LUA_TTABLE) {
+    lua_pushvalue(L, 4);
+    (void)lua_setfenv(L, -2);
+  }
 #else
   (void)has_env;
 #endif

@@ -60,43 +60,50 @@ static int lg_grow_here(lua_State *co) {
 }
 #endif
 
-/* lua_checkstack() for a coroutine that waits. 5.1 and LuaJIT 2.0 raise refused memory there and then, and so where nothing
- * would catch it: 5.1 grows the stack in a protected call, unless it is sure to have the room (a coroutine that waits has
- * LUA_MINSTACK slots), and LuaJIT 2.0 while nothing is refused but by the system. */
-static int lg_check_stack_of(struct lg_state *st, lua_State *co, int n) {
-#if LG_LUA == 501 && !LG_JIT
+/* Room for n values on the stack of `co`, which waits. 0 when that is more than Lua allows; when memory is what lacks, a
+ * memory error is raised on L.
+ *
+ * lua_checkstack() raises refused memory there and then in 5.1 and LuaJIT 2.0, and so where nothing would catch it. LuaJIT 2.1
+ * catches it and leaves a coroutine that had yielded as if it had never been started. So 5.1 grows the stack in a protected
+ * call, unless it is sure to have the room (a coroutine that waits has LUA_MINSTACK slots), and LuaJIT while the limit is
+ * lifted: what it takes beyond it, a stack's worth at most, is refused afterwards. */
+#if LG_JIT
+static int lg_stack_of(lua_State *L, lua_State *co, int n) {
+  struct lg_state *st = lg_state_of(L);
+  struct lg_meter *m = &st->meter;
+  size_t limit = m->limit;
+  m->limit = LG_NO_LIMIT;
+  int enough = lua_checkstack(co, n);
+  m->limit = limit;
+  if (enough && m->current <= limit) return 1;
+  if (enough) {
+    lg_collect_all(st, L);
+    return m->current <= limit || lg_memory_error(L, (size_t)n * 16);
+  }
+  /* Not again: after a refusal by the system it does not wait any more, but runs, for ever (lg_not_resumable). */
+  return m->system_refused ? lg_memory_error(L, (size_t)n * 16) : 0;
+}
+#else
+static int lg_check_stack_of(lua_State *co, int n) {
+#if LG_LUA == 501
   enum { LG_CERTAIN = 16 };
-  (void)st;
   if (n > LG_CERTAIN && lua_cpcall(co, lg_grow_here, (void *)(intptr_t)n) != LUA_OK) {
     lua_pop(co, 1);
     return 0;
   }
-  return lua_checkstack(co, n);
-#elif LG_JIT == 20
-  size_t limit = st->meter.limit;
-  st->meter.limit = LG_NO_LIMIT;
-  int enough = lua_checkstack(co, n);
-  st->meter.limit = limit;
-  if (st->meter.current <= limit) return enough;
-  st->meter.refused++;
-  st->meter.refused_last = 1;
-  return 0;
-#else
-  (void)st;
-  return lua_checkstack(co, n);
 #endif
+  return lua_checkstack(co, n);
 }
 
-/* Room for n values on the stack of `co`, which waits. 0 when that is more than Lua allows; when memory is what lacks, a
- * memory error is raised on L. */
 static int lg_stack_of(lua_State *L, lua_State *co, int n) {
   struct lg_state *st = lg_state_of(L);
   uint64_t refused = st->meter.refused;
-  if (lg_check_stack_of(st, co, n)) return 1;
+  if (lg_check_stack_of(co, n)) return 1;
   if (st->meter.refused == refused && !st->meter.system_refused) return 0;
   lg_collect_all(st, L);
-  return lg_check_stack_of(st, co, n) || lg_memory_error(L, (size_t)n * 16);
+  return lg_check_stack_of(co, n) || lg_memory_error(L, (size_t)n * 16);
 }
+#endif
 
 /* Resume `co` with narg values from L's top. Returns how many results it pushed on L, or -1 with an error value pushed;
  * *status is lua_resume's (or LUA_ERRRUN when it was not tried). */

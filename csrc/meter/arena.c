@@ -30,7 +30,8 @@ static enum kind kind_of(size_t size) {
 /* Begins the mapping of a huge block. A mapping that is there is taken though it is larger than the block, so that a
  * table which grows to the size of the last one does so without a copy or a call of the system. */
 struct huge {
-  size_t size; /* of the mapping */
+  size_t size;              /* of the mapping */
+  struct huge *next, *prev; /* while it is a stray */
 };
 
 #define HUGE_HEADER ((size_t)64) /* a cache line: what blocks this large were aligned to, they still are */
@@ -191,23 +192,42 @@ static void *small_resize(struct lg_arena *a, void *p, size_t osize, size_t nsiz
   return block;
 }
 
-/* The entry of a stray, or NULL. */
-static struct lg_stray *stray_find(struct lg_arena *a, const void *block) {
-  for (unsigned i = 0; i < a->stray_count; i++) {
-    if (a->strays[i].block == block) return &a->strays[i];
+/* ------------------------------------------------------------------ strays
+ *
+ * A block that was to become one of a smaller kind when the system refused the place for it stays where it is, and so is not
+ * where its size says. There is no bound on how many: while there are any, nothing is taken to be where its size says
+ * (small_max is 0). Those in mappings are linked through these; one of a small size that lies in the heap is one. */
+
+static enum kind place_of(const struct lg_arena *a, const void *ptr, size_t size) {
+  for (const struct huge *h = a->stray_mapping; h != NULL; h = h->next) {
+    if ((const char *)h + HUGE_HEADER == (const char *)ptr) return HUGE;
   }
-  return NULL;
+  enum kind kind = kind_of(size);
+  return kind == SMALL && lg_heap_holds(a, ptr) ? HEAP : kind;
 }
 
-static void stray_forget(struct lg_arena *a, struct lg_stray *stray) {
-  *stray = a->strays[--a->stray_count];
-  if (a->stray_count == 0) a->small_max = LG_SMALL_MAX;
+static void stray_forget(struct lg_arena *a, void *block, enum kind place) {
+  if (place == HUGE) {
+    struct huge *h = huge_of(block);
+    if (h->prev != NULL)
+      h->prev->next = h->next;
+    else
+      a->stray_mapping = h->next;
+    if (h->next != NULL) h->next->prev = h->prev;
+  }
+  if (--a->stray_count == 0) a->small_max = LG_SMALL_MAX;
 }
 
-/* Note that a block stays in a place made for `size` bytes though its size says otherwise. NULL when there are too many. */
-static void *stray_note(struct lg_arena *a, void *block, size_t size) {
-  if (a->stray_count == LG_STRAYS) return NULL;
-  a->strays[a->stray_count++] = (struct lg_stray){block, size};
+/* Let a block stay in a place of a larger kind; returns it. */
+static void *stray_note(struct lg_arena *a, void *block, enum kind place) {
+  if (place == HUGE) {
+    struct huge *h = huge_of(block);
+    h->prev = NULL;
+    h->next = a->stray_mapping;
+    if (h->next != NULL) h->next->prev = h;
+    a->stray_mapping = h;
+  }
+  a->stray_count++;
   a->small_max = 0;
   return block;
 }
@@ -217,12 +237,12 @@ static void *resize_any(struct lg_arena *a, void *ptr, size_t osize, size_t nsiz
 /* resize_any() while there are strays. A stray is resized as what its place was made for; then it is one no longer, or it
  * is still there, and still has room. */
 static LG_COLD void *resize_beside_strays(struct lg_arena *a, void *ptr, size_t osize, size_t nsize) {
-  struct lg_stray *stray = ptr == NULL ? NULL : stray_find(a, ptr);
-  if (stray == NULL) return resize_any(a, ptr, osize, nsize);
-  size_t size = stray->size;
-  stray_forget(a, stray);
-  void *block = resize_any(a, ptr, size, nsize); /* one that stays is noted anew: there is a free entry */
-  if (block == NULL && nsize != 0) (void)stray_note(a, ptr, size);
+  enum kind place = ptr == NULL ? NONE : place_of(a, ptr, osize);
+  if (place == kind_of(osize)) return resize_any(a, ptr, osize, nsize);
+  size_t room = place == HUGE ? huge_of(ptr)->size - HUGE_HEADER : lg_heap_room(ptr);
+  stray_forget(a, ptr, place);
+  void *block = resize_any(a, ptr, room, nsize); /* one that stays is noted anew */
+  if (block == NULL && nsize != 0) (void)stray_note(a, ptr, place);
   return block;
 }
 
@@ -249,7 +269,7 @@ static void *resize_any(struct lg_arena *a, void *ptr, size_t osize, size_t nsiz
   void *block = block_alloc(a, to, nsize);
   if (block == NULL) {
     if (nsize > osize) return NULL;
-    return from == to ? ptr : stray_note(a, ptr, osize); /* a place of its own kind may be too large for it */
+    return from == to ? ptr : stray_note(a, ptr, from); /* a place of its own kind may be too large for it */
   }
   if (from != NONE) {
     memcpy(block, ptr, osize < nsize ? osize : nsize);

@@ -8,7 +8,7 @@
  *   closed arenas, in which new ones begin).
  * - When the system refuses memory the request alone fails, with NULL; a block that was to be resized is unchanged. One
  *   that was to be made smaller stays where it is then, and that is no failure: Lua makes some smaller outside every
- *   protected call. (Up to LG_STRAYS at a time, where it would have become one of a smaller kind.)
+ *   protected call.
  *
  * How blocks are found
  *   up to LG_SMALL_MAX   in a slab of 16 KiB for one class of multiples of 16 bytes, with its own list of free blocks and
@@ -31,7 +31,6 @@
 #define LG_HEAP_ROWS 15 /* powers of two from 512 bytes on */
 #define LG_HEAP_COLS 8  /* equal steps within one */
 #define LG_SPARE_MAPPINGS 8
-#define LG_STRAYS 16
 
 struct lg_block {
   struct lg_block *next; /* meaningful only while the block is free */
@@ -51,13 +50,6 @@ struct lg_heap {
   size_t idle; /* of these, bytes of free chunks that still hold memory */
 };
 
-/* A block that was to become one of a smaller kind when the system refused the place for it: it stays where it is, and so
- * is not where its size says. */
-struct lg_stray {
-  void *block;
-  size_t size; /* that its place was made for */
-};
-
 struct lg_arena {
   size_t small_max;                    /* LG_SMALL_MAX; 0 while there are strays: nothing is taken to be small unseen */
   size_t reserved;                     /* bytes of memory held from the operating system, in use or not */
@@ -75,8 +67,8 @@ struct lg_arena {
     void *pages;
     size_t size;
   } spare[LG_SPARE_MAPPINGS]; /* freed huge blocks kept for the next one, most recent first */
-  struct lg_stray strays[LG_STRAYS];
-  unsigned stray_count;
+  size_t stray_count;         /* blocks that are not where their size says (arena.c) */
+  void *stray_mapping;        /* those of them that are in mappings of their own, linked */
   size_t spare_size;
   size_t huge_size;    /* bytes of huge blocks in use */
   size_t reserved_max; /* `reserved` may not go beyond this; SIZE_MAX for no bound */

@@ -281,6 +281,18 @@ int lg_heap_resize(struct lg_arena *a, void *p, size_t n) {
   return 1;
 }
 
+int lg_heap_holds(const struct lg_arena *a, const void *p) {
+  for (const struct lg_heap_segment *g = a->heap.segments; g != NULL; g = g->next) {
+    if ((uintptr_t)p - (uintptr_t)g < g->size) return 1;
+  }
+  return 0;
+}
+
+size_t lg_heap_room(const void *p) {
+  size_t room = size_of((const struct lg_chunk *)(const void *)((const char *)p - HEADER)) - HEADER;
+  return room < LG_HUGE_MIN ? room : LG_HUGE_MIN - 1; /* what is left over of a split may make it a little more */
+}
+
 void lg_heap_trim(struct lg_arena *a, size_t keep) {
   segments_return(a, keep);
   for (struct lg_heap_segment *g = a->heap.segments; g != NULL; g = g->next) {

@@ -16,6 +16,12 @@ void lg_heap_free(struct lg_arena *a, void *p);
  * smaller always succeeds. */
 int lg_heap_resize(struct lg_arena *a, void *p, size_t n);
 
+/* Whether an address lies in the heap; goes through its segments. */
+int lg_heap_holds(const struct lg_arena *a, const void *p);
+
+/* How many bytes the block may take where it is. */
+size_t lg_heap_room(const void *p);
+
 /* Let the heap use memory that belongs to something else and is never given back by the heap. Aligned to 16 bytes. */
 void lg_heap_adopt(struct lg_arena *a, void *memory, size_t size);
 

@@ -135,10 +135,13 @@ class _Encoder:
     def _dict(self, value: dict[Any, Any]) -> None:
         self._enter(value)
         self._put(b"{", len(value))
+        texts: set[bytes] | None = None
         for key, item in value.items():
             self._path[-1] = _step(key)
-            if isinstance(key, bytes) and _is_doubled(value, key):
-                raise self._refused("the key is there as str and as bytes, one string in Lua")
+            if isinstance(key, bytes):
+                texts = _texts_of(value) if texts is None else texts
+                if b"".join((key,)) in texts:
+                    raise self._refused("the key is there as str and as bytes, one string in Lua")
             self._key(key)
             self.add(item)
         self._leave()
@@ -156,12 +159,12 @@ class _Encoder:
         return serialization_error(why, (self._root + "".join(self._path)).removeprefix("." if not self._root else ""))
 
 
-def _is_doubled(given: dict[Any, Any], key: bytes) -> bool:
-    """Tell whether a dict has the text, too, whose UTF-8 a key is: in Lua one of the two values would be lost."""
-    try:
-        return key.decode() in given
-    except UnicodeDecodeError:
-        return False
+def _texts_of(given: dict[Any, Any]) -> set[bytes]:
+    """Return the UTF-8 of every text among a dict's keys, for in Lua a key of bytes may be the same string.
+
+    Not looked up in the dict itself, where bytes would be compared with text.
+    """
+    return {str.encode(key, errors="surrogatepass") for key in given if isinstance(key, str)}
 
 
 def _step(key: object) -> str:

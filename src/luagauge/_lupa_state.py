@@ -312,13 +312,13 @@ class LupaState:
         Raises:
             EngineBusyError: It did; or this is a forked child, where the run of another thread is never over.
         """
-        if self._owner_process != os.getpid():
-            raise EngineBusyError
         waiter = _Waiter(me)
         self._waiters.append(waiter)
         try:
             while not self._lock.acquire(timeout=_WAIT_SECONDS):
-                if waiter.given_up:
+                # A signal handler may have forked while this waits; between taking and leaving there is no owner.
+                forked = self._owner is not None and self._owner_process != os.getpid()
+                if waiter.given_up or forked:
                     raise EngineBusyError
         finally:
             self._waiters.remove(waiter)

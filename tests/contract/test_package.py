@@ -102,6 +102,7 @@ def test_python_finds_no_fault_in_how_it_is_used() -> None:
     code = (
         "from luagauge import LuaEngine\n"
         "with LuaEngine() as engine:\n"
+        "    engine.execute_script('return 1', {b'a': 1, 'b': b'c'})\n"
         "    print([engine.execute_script(source).output for source in ('return 1', b'return 1', 'return 1')])"
     )
     assert run_child(code, "-bb", "-X", "dev", "-W", "error").strip() == "[1, 1, 1]"

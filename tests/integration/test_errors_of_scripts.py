@@ -258,16 +258,19 @@ def test_forbidden_operations_are_told_apart(engine: LuaEngine, assert_usable: C
 LOADS = [
     "load(%b, 'n', 'b')", "load(%b, 'n', 't')", "load(%b, 'n', 'bt')", "load(%b, 'n', 'x')", "load(%b, 'n', '')",
     "load(%b, 'n', 5)", "load(%b, 'n', {})", "load(%b, 'n', false)", "load(%b, 'n', nil)", "load('', '=n', 'b')",
-    "load('x x', 'n', 'b')", "load(function() return nil end, 'n', 'b')", "load(function() return 5 end, 'n', 'b')",
+    "load('return x', 'n', 't', {x = 3})()", "load('x x', 'n', 'b')", "load(function() return nil end, 'n', 'b')", "load(function() return 5 end, 'n', 'b')",
     "load(function() return '' end, 'n', 'b')", "load(function() error('x') end, 'n', 'b')",
 ]  # fmt: skip
 NUMBERS_AND_HANDLERS = [
     "load(5)", "load(5.5, 'x')", "load(1/0)", "load()", "load({})", "load(true)", "load(function() end)",
     "xpcall(print)", "xpcall(nil)", "xpcall(error)", "xpcall(print, nil)", "xpcall(error, nil)", "xpcall(print, 5)",
     "xpcall(function() error('x') end, 5)", "xpcall(function() error('x') end, tostring)",
-    "xpcall(function(...) return select('#', ...) end, print, nil, 2, nil)",
+    "xpcall(function(...) return select('#', ...) end, print, nil, 2, nil)", "select('#', load(function() end))",
+    "load(function() return nil end, 'n', 't', {})",
 ]  # fmt: skip
-OF_5_1 = ["loadstring(5)", "loadstring()", "loadstring({})", "loadstring('return 1', 5)"]
+OF_5_1 = [
+    "loadstring(5)", "loadstring()", "loadstring({})", "loadstring('return 1', 5)", "select('#', loadstring('return 1'))",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("call", LOADS + NUMBERS_AND_HANDLERS + OF_5_1)

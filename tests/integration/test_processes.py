@@ -445,6 +445,28 @@ def test_engine_that_ran_at_the_fork_is_refused_in_the_child(run: Callable[[str]
     assert out == "0\n1\n"
 
 
+def test_fork_in_a_signal_handler_while_a_thread_waits(run: Callable[[str], str]) -> None:
+    """The child goes on in that wait, for a run that is not there."""
+    out = run("""
+        e = engine(timeout_ms=2000)
+        thread = threading.Thread(target=e.execute_script, args=("while true do end",))
+        pids = []
+        signal.signal(signal.SIGUSR1, lambda *_: pids.append(os.fork()))
+        thread.start()
+        time.sleep(0.2)
+        threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGUSR1)).start()
+        try:
+            answer = e.execute_script("return 1").output
+        except EngineBusyError:
+            answer = "busy"
+        if pids == [0]:
+            os._exit(0 if answer == "busy" else 1)
+        print(answer, os.waitstatus_to_exitcode(os.waitpid(pids[0], 0)[1]))
+        thread.join()
+    """)
+    assert out == "1 0\n"
+
+
 def test_system_calls_of_functions_survive_the_deadline_signal(run: Callable[[str], str]) -> None:
     """A host function that sleeps or reads while the run is due is not disturbed by the signal."""
     out = run("""

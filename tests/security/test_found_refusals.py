@@ -153,6 +153,28 @@ def test_found_refusal_of_room_at_every_limit(make_engine: Callable[..., LuaEngi
         assert result.output == [500, 500] or isinstance(result.error, MemoryLimitExceeded) or hidden
 
 
+def test_found_refused_coroutine_is_none_that_can_be_started(make_engine: Callable[..., LuaEngine], lua: str) -> None:
+    """LuaJIT 2.1 left it as if it had not begun: resumed once more, it called one of its arguments."""
+    source = """
+    local unpack = unpack or table.unpack
+    local t, waiting = {}, {}
+    for i = 1, 3000 do t[i] = function() return 'called' end end
+    for i = 1, 200 do
+      waiting[i] = coroutine.create(function() while true do coroutine.yield('waits') end end)
+      coroutine.resume(waiting[i])
+    end
+    for round = 1, 2 do
+      for i = 1, 200 do
+        local done, ok, what = pcall(coroutine.resume, waiting[i], unpack(t, 1, 1000))
+        if done and (ok and what ~= 'waits' or tostring(what):find('call')) then return tostring(what) end
+      end
+    end
+    return 'as it should be'"""
+    for limit_kib in (250, 300, 400, 800):
+        result = make_engine(lua, memory_limit_mb=limit_kib / 1024).execute_script(source)
+        assert result.output == "as it should be" or isinstance(result.error, (MemoryLimitExceeded, ScriptRuntimeError))
+
+
 @pytest.mark.native_only
 def test_found_buffers_of_failed_calls_do_not_outlive_the_run(make_engine: Callable[..., LuaEngine], lua: str) -> None:
     """Their finalizers failed where the collector called them with no C stack left, and were not called again."""
@@ -236,3 +258,45 @@ print(engine.execute_script("return 1").output)
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, (done.returncode, done.stderr)
     assert done.stdout.splitlines() == ["True"] * 7 + ["1"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits the address space")
+@pytest.mark.real_malloc
+@pytest.mark.native_only
+def test_found_refusal_of_the_system_while_many_stacks_shrink(lua: str) -> None:
+    """However many: the collector shrinks the stacks of all coroutines that wait."""
+    program = """
+import resource, sys
+from luagauge import LuaEngine, ScriptConfig
+engine = LuaEngine(ScriptConfig(lua=sys.argv[1], memory_limit_mb=None, timeout_ms=10_000))
+engine.execute_script("return 1")
+size = int(open("/proc/self/statm").read().split()[0]) * 4096
+resource.setrlimit(resource.RLIMIT_AS, (size + (4 << 20), resource.RLIM_INFINITY))
+result = engine.execute_script('''
+    local waiting, fill, size = {}, {}, 1e6
+    local function deep(n) if n == 0 then return 0 end return 1 + deep(n - 1) end
+    for i = 1, 60 do
+      waiting[i] = coroutine.create(function() while true do deep(180) coroutine.yield() end end)
+      coroutine.resume(waiting[i])
+    end
+    pcall(function()
+      while size >= 8 do
+        if not pcall(function() fill[#fill + 1] = ('x'):rep(size) .. #fill end) then size = math.floor(size / 2) end
+      end
+    end)
+    pcall(function() while true do fill[#fill + 1] = {#fill} end end)
+    for round = 1, 6 do pcall(collectgarbage) end
+    fill = nil
+    local same = 0
+    for i = 1, 60 do same = same + (coroutine.resume(waiting[i]) and 1 or 0) end
+    return same''')
+resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+print(result.output, type(result.error).__name__)
+print(engine.execute_script("return 1").output)
+"""
+    command = [sys.executable, "-c", program, lua]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, (done.returncode, done.stderr)
+    first, after = done.stdout.splitlines()
+    assert first.endswith((" NoneType", " ScriptRuntimeError"))
+    assert after == "1"

@@ -508,6 +508,31 @@ def test_lupa_deadline_can_stand_still_in_functions(make: Callable[..., LuaEngin
     assert spared.output == 1
 
 
+def test_lupa_engine_that_is_new_lets_threads_wait(make: Callable[..., LuaEngine]) -> None:
+    """Whoever comes second waits, at the very first use as well."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    problems: list[BaseException] = []
+
+    def work(engine: LuaEngine) -> None:
+        try:
+            assert engine.execute_script("return 1").output == 1
+        except BaseException as error:  # noqa: BLE001 - whatever it is, the test is to show it
+            problems.append(error)
+
+    try:
+        for _ in range(40):
+            engine = make(timeout_ms=None)
+            threads = [threading.Thread(target=work, args=(engine,)) for _ in range(4)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+    finally:
+        sys.setswitchinterval(before)
+    assert problems == []
+
+
 def test_lupa_engine_is_for_one_user_at_a_time(make: Callable[..., LuaEngine]) -> None:
     """A call from inside a run is refused; another thread waits; a closed engine says so."""
     refused: list[str] = []

@@ -222,7 +222,7 @@ function base.load(...)
     error(format("bad argument #1 to 'load' (function expected, got %s)", n == 0 and "no value" or kind), 2)
   end
   local env = S.env
-  if not S.old and n > 3 then env = own end
+  if not S.old and n > 3 or S.jit and type(own) == "table" then env = own end
   local made, problem = S.compile(chunk, name or (kind == "string" and chunk or "=(load)"), env, refusal)
   if made then return made end
   caught(false, problem)
@@ -237,7 +237,8 @@ if real51 then
       error(format("bad argument #1 to 'loadstring' (string expected, got %s)", kind), 2)
     end
     local made, problem = base.load(text, name)
-    return made, problem
+    if made then return made end
+    return nil, problem
   end
 elseif S.old then
   base.loadstring = base.load
