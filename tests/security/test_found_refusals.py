@@ -248,10 +248,15 @@ from luagauge import LuaEngine, ScriptConfig
 engine = LuaEngine(ScriptConfig(lua=sys.argv[1]))
 engine.execute_script("return 1")
 size = int(open("/proc/self/statm").read().split()[0]) * 4096
-for slack in (0, 4096, 65536, 262144, 1 << 20, 2 << 20, 4 << 20):
+failed = [False] * 7
+for n, slack in enumerate((0, 4096, 65536, 262144, 1 << 20, 2 << 20, 4 << 20)):
     resource.setrlimit(resource.RLIMIT_AS, (size + slack, resource.RLIM_INFINITY))
-    print(engine.execute_script("local function f() return f() + 1 end f()").error is not None)
+    try:
+        failed[n] = engine.execute_script("local function f() return f() + 1 end f()").error is not None
+    except MemoryError:  # Python itself had none for the result
+        failed[n] = True
 resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+print(*failed, sep="\\n")
 print(engine.execute_script("return 1").output)
 """
     command = [sys.executable, "-c", program, lua]
@@ -272,26 +277,35 @@ engine = LuaEngine(ScriptConfig(lua=sys.argv[1], memory_limit_mb=None, timeout_m
 engine.execute_script("return 1")
 size = int(open("/proc/self/statm").read().split()[0]) * 4096
 resource.setrlimit(resource.RLIMIT_AS, (size + (4 << 20), resource.RLIM_INFINITY))
-result = engine.execute_script('''
-    local waiting, fill, size = {}, {}, 1e6
+result = None
+try:
+    result = engine.execute_script('''
+    local waiting = {}
     local function deep(n) if n == 0 then return 0 end return 1 + deep(n - 1) end
     for i = 1, 60 do
       waiting[i] = coroutine.create(function() while true do deep(180) coroutine.yield() end end)
-      coroutine.resume(waiting[i])
     end
+    for i = 1, 60 do coroutine.resume(waiting[i]) end
+    local fill = {}
     pcall(function()
-      while size >= 8 do
-        if not pcall(function() fill[#fill + 1] = ('x'):rep(size) .. #fill end) then size = math.floor(size / 2) end
+      local size = 1e6
+      while true do
+        if not pcall(function() fill[#fill + 1] = ('x'):rep(size) .. #fill end) then
+          size = math.floor(size / 2)
+          if size < 8 then break end
+        end
       end
     end)
-    pcall(function() while true do fill[#fill + 1] = {#fill} end end)
+    pcall(function() local n = 0 while true do n = n + 1 fill[#fill + 1] = {n} end end)
     for round = 1, 6 do pcall(collectgarbage) end
     fill = nil
     local same = 0
     for i = 1, 60 do same = same + (coroutine.resume(waiting[i]) and 1 or 0) end
     return same''')
+except MemoryError:  # as above
+    pass
 resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-print(result.output, type(result.error).__name__)
+print(*(("-", "NoneType") if result is None else (result.output, type(result.error).__name__)))
 print(engine.execute_script("return 1").output)
 """
     command = [sys.executable, "-c", program, lua]
