@@ -4,8 +4,11 @@
 #include <string.h>
 
 #include "arena_heap.h"
+#include "arena_range.h"
 #include "arena_segment.h"
+#include "image.h"
 #include "pages.h"
+#include "reaper.h"
 
 enum kind { NONE, SMALL, HEAP, HUGE };
 
@@ -27,21 +30,44 @@ static enum kind kind_of(size_t size) {
 
 /* ------------------------------------------------------------------ huge blocks */
 
-/* Begins the mapping of a huge block. A mapping that is there is taken though it is larger than the block, so that a
- * table which grows to the size of the last one does so without a copy or a call of the system. */
-struct huge {
-  size_t size;              /* of the mapping */
-  struct huge *next, *prev; /* while it is a stray */
-};
+#define HUGE_HEADER LG_HUGE_HEADER
+#define HUGE_ROOM 4 /* a mapping is at most so many times as large as it needs to be */
 
-#define HUGE_HEADER ((size_t)64) /* a cache line: what blocks this large were aligned to, they still are */
-#define HUGE_ROOM 4              /* a mapping is at most so many times as large as it needs to be */
+static struct lg_huge *huge_of(void *block) { return (struct lg_huge *)(void *)((char *)block - HUGE_HEADER); }
 
-static struct huge *huge_of(void *block) { return (struct huge *)(void *)((char *)block - HUGE_HEADER); }
+static void huge_link(struct lg_arena *a, struct lg_huge *h) {
+  h->prev = NULL;
+  h->next = a->huge;
+  if (h->next != NULL) h->next->prev = h;
+  a->huge = h;
+}
 
-static void *huge_block(void *pages, size_t size) {
-  ((struct huge *)pages)->size = size;
+static void huge_unlink(struct lg_arena *a, struct lg_huge *h) {
+  if (h->prev != NULL)
+    h->prev->next = h->next;
+  else
+    a->huge = h->next;
+  if (h->next != NULL) h->next->prev = h->prev;
+}
+
+/* Make the mapping the place of a block of n bytes. */
+static void *huge_block(struct lg_arena *a, void *pages, size_t size, size_t n) {
+  struct lg_huge *h = pages;
+  h->size = size;
+  h->used = n;
+  h->in_image = 0;
+  huge_link(a, h);
   return (char *)pages + HUGE_HEADER;
+}
+
+/* Making all pages of a large mapping at once takes half a millisecond for each MiB, so it goes in pieces, and only as long
+ * as the run is within its time: pages that are not made now are made as they are written. */
+static void prepare(const struct lg_arena *a, char *pages, size_t size) {
+  const size_t piece = (size_t)16 * 1024 * 1024;
+  for (size_t at = 0; at < size; at += piece) {
+    if (a->due != NULL && atomic_load_explicit(a->due, memory_order_relaxed) != 0) return;
+    lg_pages_prepare(pages + at, size - at < piece ? size - at : piece);
+  }
 }
 
 /* Whole pages for a block of n bytes; 0 when n is larger than any object can be. */
@@ -71,6 +97,21 @@ static void spare_return(struct lg_arena *a, size_t keep) {
   }
 }
 
+void lg_arena_drop_spare(struct lg_arena *a) { spare_return(a, 0); }
+
+/* Keep a mapping for the next huge block; the oldest has to go for it. */
+static void spare_push(struct lg_arena *a, void *pages, size_t size) {
+  unsigned last = LG_SPARE_MAPPINGS - 1;
+  if (a->spare[last].pages != NULL) {
+    pages_return(a, a->spare[last].pages, a->spare[last].size);
+    spare_remove(a, last);
+  }
+  memmove(&a->spare[1], &a->spare[0], last * sizeof a->spare[0]);
+  a->spare[0].pages = pages;
+  a->spare[0].size = size;
+  a->spare_size += size;
+}
+
 /* The largest spare mapping of at least half of `size` and at most HUGE_ROOM times it; LG_SPARE_MAPPINGS when there is
  * none. */
 static unsigned spare_find(const struct lg_arena *a, size_t size) {
@@ -90,16 +131,18 @@ static void *spare_take(struct lg_arena *a, size_t *size) {
   if (i == LG_SPARE_MAPPINGS) return NULL;
   size_t have = a->spare[i].size;
   void *pages = a->spare[i].pages;
-  if (have < *size) {
-    if (lg_arena_over(a, *size - have)) return NULL;
-    pages = lg_pages_resize(pages, have, *size);
-    if (pages == NULL) return NULL;
-    a->reserved += *size - have;
-  } else {
-    *size = have;
-  }
   spare_remove(a, i);
-  return pages;
+  if (have >= *size) {
+    *size = have;
+    return pages;
+  }
+  void *larger = lg_arena_over(a, *size - have) ? NULL : lg_pages_resize(pages, have, *size);
+  if (larger == NULL) {
+    spare_push(a, pages, have);
+    return NULL;
+  }
+  a->reserved += *size - have;
+  return larger;
 }
 
 static void *huge_alloc(struct lg_arena *a, size_t n) {
@@ -107,61 +150,68 @@ static void *huge_alloc(struct lg_arena *a, size_t n) {
   if (size == 0) return NULL;
   void *pages = spare_take(a, &size);
   if (pages == NULL) {
-    if (lg_arena_over(a, size)) {
-      spare_return(a, 0);
-      if (lg_arena_over(a, size)) return NULL;
-      a->capped = 0;
-    }
+    if (lg_arena_over(a, size)) return NULL;
+    a->capped = 0;
     pages = lg_pages_map(size);
     if (pages == NULL && a->spare_size != 0) {
       spare_return(a, 0);
       pages = lg_pages_map(size);
     }
     if (pages == NULL) return NULL;
-    lg_pages_prepare(pages, size); /* Lua makes no such block but to fill it: a table's slots, a long string */
+    prepare(a, pages, size); /* Lua makes no such block but to fill it: a table's slots, a long string */
     a->reserved += size;
   }
   a->huge_size += size;
-  return huge_block(pages, size);
+  return huge_block(a, pages, size, n);
 }
 
 static void huge_free(struct lg_arena *a, void *block) {
-  struct huge *pages = huge_of(block);
-  size_t size = pages->size;
-  unsigned last = LG_SPARE_MAPPINGS - 1;
+  struct lg_huge *h = huge_of(block);
+  size_t size = h->size;
   a->huge_size -= size;
+  huge_unlink(a, h);
+  if (h->in_image) { /* it may come back with the image */
+    h->next = a->parted;
+    a->parted = h;
+    return;
+  }
   /* The largest that the next run may be left is kept until it is known how large this run was. */
   size_t slack = size <= KEEP_SHARED ? KEEP_SHARED : LG_SLACK_BYTES;
   if (a->spare_size + size > a->huge_size + slack) {
-    pages_return(a, pages, size);
+    pages_return(a, h, size);
     return;
   }
-  if (a->spare[last].pages != NULL) {
-    pages_return(a, a->spare[last].pages, a->spare[last].size);
-    spare_remove(a, last);
-  }
-  memmove(&a->spare[1], &a->spare[0], last * sizeof a->spare[0]);
-  a->spare[0].pages = pages;
-  a->spare[0].size = size;
-  a->spare_size += size;
+  spare_push(a, h, size);
 }
 
 /* The block at another size, or NULL when it has to be copied. */
 static void *huge_resize(struct lg_arena *a, void *block, size_t nsize) {
-  struct huge *pages = huge_of(block);
-  size_t have = pages->size, size = huge_pages(nsize);
+  struct lg_huge *h = huge_of(block);
+  size_t have = h->size, size = huge_pages(nsize);
   if (size == 0) return NULL;
-  if (size <= have && have / HUGE_ROOM <= size) return block;
+  if (size <= have && have / HUGE_ROOM <= size) {
+    h->used = nsize;
+    return block;
+  }
+  if (h->in_image) return NULL;
   if (size > have && size - have >= have / 2) {
     /* copying into pages that are there is faster than having as many made */
     unsigned i = spare_find(a, size);
     if (i != LG_SPARE_MAPPINGS && a->spare[i].size >= size) return NULL;
   }
-  void *moved = lg_pages_resize(pages, have, size);
-  if (moved == NULL) return NULL;
+  if (size > have && lg_arena_over(a, size - have)) {
+    a->capped = 0; /* what is to be copied asks for all of it, and is told */
+    return NULL;
+  }
+  huge_unlink(a, h);
+  void *moved = lg_pages_resize(h, have, size);
+  if (moved == NULL) {
+    huge_link(a, h);
+    return NULL;
+  }
   a->reserved += size - have;
   a->huge_size += size - have;
-  return huge_block(moved, size);
+  return huge_block(a, moved, size, nsize);
 }
 
 /* ------------------------------------------------------------------ any block */
@@ -199,7 +249,7 @@ static void *small_resize(struct lg_arena *a, void *p, size_t osize, size_t nsiz
  * (small_max is 0). Those in mappings are linked through these; one of a small size that lies in the heap is one. */
 
 static enum kind place_of(const struct lg_arena *a, const void *ptr, size_t size) {
-  for (const struct huge *h = a->stray_mapping; h != NULL; h = h->next) {
+  for (const struct lg_huge *h = a->strays; h != NULL; h = h->next_stray) {
     if ((const char *)h + HUGE_HEADER == (const char *)ptr) return HUGE;
   }
   enum kind kind = kind_of(size);
@@ -208,12 +258,12 @@ static enum kind place_of(const struct lg_arena *a, const void *ptr, size_t size
 
 static void stray_forget(struct lg_arena *a, void *block, enum kind place) {
   if (place == HUGE) {
-    struct huge *h = huge_of(block);
-    if (h->prev != NULL)
-      h->prev->next = h->next;
+    struct lg_huge *h = huge_of(block);
+    if (h->prev_stray != NULL)
+      h->prev_stray->next_stray = h->next_stray;
     else
-      a->stray_mapping = h->next;
-    if (h->next != NULL) h->next->prev = h->prev;
+      a->strays = h->next_stray;
+    if (h->next_stray != NULL) h->next_stray->prev_stray = h->prev_stray;
   }
   if (--a->stray_count == 0) a->small_max = LG_SMALL_MAX;
 }
@@ -221,11 +271,11 @@ static void stray_forget(struct lg_arena *a, void *block, enum kind place) {
 /* Let a block stay in a place of a larger kind; returns it. */
 static void *stray_note(struct lg_arena *a, void *block, enum kind place) {
   if (place == HUGE) {
-    struct huge *h = huge_of(block);
-    h->prev = NULL;
-    h->next = a->stray_mapping;
-    if (h->next != NULL) h->next->prev = h;
-    a->stray_mapping = h;
+    struct lg_huge *h = huge_of(block);
+    h->prev_stray = NULL;
+    h->next_stray = a->strays;
+    if (h->next_stray != NULL) h->next_stray->prev_stray = h;
+    a->strays = h;
   }
   a->stray_count++;
   a->small_max = 0;
@@ -283,8 +333,10 @@ static void *resize_any(struct lg_arena *a, void *ptr, size_t osize, size_t nsiz
 static atomic_size_t shared_in_use;
 
 static size_t idle_bytes(const struct lg_arena *a) {
-  return a->slabs_warm * LG_SLAB_SIZE + a->heap.idle + a->spare_size;
+  return a->slabs_warm * LG_SLAB_SIZE + a->heap.idle + a->spare_size + lg_range_idle(a);
 }
+
+size_t lg_arena_held(const struct lg_arena *a) { return a->reserved + lg_range_idle(a); }
 
 /* Take up to `want` bytes of the shared allowance. */
 static size_t shared_take(size_t want) {
@@ -319,30 +371,89 @@ static void shared_keep_at_most(struct lg_arena *a, size_t most) {
   shared_return(more);
 }
 
-void lg_arena_trim(struct lg_arena *a, size_t peak) {
-  size_t idle = idle_bytes(a);
+/* Let the arena keep what of `idle` bytes the allowances leave it; returns how many that are. */
+static size_t allow_idle(struct lg_arena *a, size_t idle, size_t peak) {
   size_t most = peak < KEEP_MOST || peak > LARGE ? KEEP_MOST : KEEP_SHARED;
   shared_keep_at_most(a, most);
-  /* Free places among blocks in use cannot go back and are no reason to look for more each time. */
-  if (a->stuck > a->reserved - idle) a->stuck = a->reserved - idle;
-  if (idle <= a->keep + a->stuck) return;
+  if (idle <= a->keep) return a->keep;
   size_t got = shared_take(idle - a->keep < most - a->shared_keep ? idle - a->keep : most - a->shared_keep);
   a->shared_keep += got;
   a->keep += got;
-  if (idle > a->keep) {
+  return a->keep;
+}
+
+void lg_arena_trim(struct lg_arena *a, size_t peak) {
+  size_t idle = idle_bytes(a);
+  /* Free places among blocks in use cannot go back and are no reason to look for more each time. */
+  if (a->stuck > lg_arena_held(a) - idle) a->stuck = lg_arena_held(a) - idle;
+  if (idle <= a->keep + a->stuck && a->shared_keep <= KEEP_MOST) return;
+  size_t keep = allow_idle(a, idle, peak);
+  if (idle > keep) {
     /* Each in turn gives back what the others leave it: slabs, which every run uses, are the last to go. */
-    spare_return(a, rest(a->keep, a->slabs_warm * LG_SLAB_SIZE + a->heap.idle));
-    lg_heap_trim(a, rest(a->keep, a->slabs_warm * LG_SLAB_SIZE + a->spare_size));
-    lg_slab_trim(a, rest(a->keep, a->heap.idle + a->spare_size));
+    spare_return(a, rest(keep, idle - a->spare_size));
+    lg_heap_trim(a, rest(keep, idle_bytes(a) - a->heap.idle));
+    lg_slab_trim(a, rest(keep, idle_bytes(a) - a->slabs_warm * LG_SLAB_SIZE));
+    lg_range_trim(a, rest(keep, idle_bytes(a) - lg_range_idle(a)));
   }
   idle = idle_bytes(a);
   a->stuck = idle > a->keep ? idle - a->keep : 0;
 }
 
+/* Mappings that go together: to the reaper one by one where they are many bytes. */
+static void mapping_drop(void *pages, size_t size, size_t together) {
+  if (together >= LG_REAP_MIN)
+    lg_reap(pages, size);
+  else
+    lg_pages_unmap(pages, size);
+}
+
+/* Huge blocks made since the image: the first few that an arena may keep become spare, the others go. */
+static void huge_forget(struct lg_arena *a) {
+  size_t together = a->huge_size;
+  struct lg_huge *next;
+  for (struct lg_huge *h = a->huge; h != NULL; h = next) {
+    next = h->next;
+    if (h->in_image) continue;
+    if (a->spare_size + h->size <= KEEP_SHARED && a->spare[LG_SPARE_MAPPINGS - 1].pages == NULL)
+      spare_push(a, h, h->size);
+    else
+      mapping_drop(h, h->size, together);
+  }
+}
+
+void lg_arena_forget(struct lg_arena *a) {
+  LG_UNPOISON(a->range.base, a->range.high);
+  huge_forget(a);
+  lg_heap_close(a);
+  lg_segments_close(a);
+}
+
+void lg_arena_settle(struct lg_arena *a, size_t peak) {
+  a->reserved += a->spare_size; /* an image holds none */
+  size_t idle = a->spare_size + lg_range_idle(a);
+  if (idle <= a->keep && a->shared_keep <= KEEP_MOST) return;
+  size_t keep = allow_idle(a, idle, peak);
+  if (idle <= keep) return;
+  spare_return(a, rest(keep, lg_range_idle(a)));
+  lg_range_trim(a, rest(keep, a->spare_size));
+}
+
+static void close_huge(struct lg_huge *list, size_t together) {
+  struct lg_huge *next;
+  for (; list != NULL; list = next) {
+    next = list->next;
+    mapping_drop(list, list->size, together);
+  }
+}
+
 void lg_arena_close(struct lg_arena *a) {
   spare_return(a, 0);
+  LG_UNPOISON(a->range.base, a->range.high);
+  close_huge(a->parted, a->huge_size);
+  close_huge(a->huge, a->huge_size);
   lg_heap_close(a); /* first: part of the heap may lie in a segment */
   lg_segments_close(a);
+  lg_range_close(a);
   shared_return(a->shared_keep);
   lg_arena_init(a);
 }

@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "arena_range.h"
 #include "arena_segment.h"
 #include "pages.h"
 
@@ -186,8 +187,8 @@ static struct lg_chunk *segment_grow(struct lg_arena *a, size_t size) {
     if (lg_arena_over(a, want)) return NULL;
     a->capped = 0;
   }
-  void *memory = lg_pages_map(want);
-  if (memory == NULL && want > least) memory = lg_pages_map(want = least);
+  void *memory = lg_range_take(a, want);
+  if (memory == NULL && want > least) memory = lg_range_take(a, want = least);
   if (memory == NULL) return NULL;
   a->reserved += want;
   return segment_begin(a, memory, want, 0);
@@ -203,8 +204,9 @@ static void segment_return(struct lg_arena *a, struct lg_chunk *c) {
     a->heap.segments = g->next;
   if (g->next != NULL) g->next->prev = g->prev;
   a->reserved -= g->size;
-  LG_UNPOISON(g, g->size);
-  lg_pages_unmap(g, g->size);
+  size_t size = g->size;
+  LG_UNPOISON(g, size);
+  lg_range_give(a, g, size);
 }
 
 /* Give wholly free segments back until at most `keep` bytes are idle. */
@@ -293,6 +295,20 @@ size_t lg_heap_room(const void *p) {
   return room < LG_HUGE_MIN ? room : LG_HUGE_MIN - 1; /* what is left over of a split may make it a little more */
 }
 
+const void *lg_heap_next(const void *segment, const void *at, const void **from, size_t *size) {
+  const struct lg_heap_segment *g = segment;
+  const struct lg_chunk *c = at == NULL ? (const struct lg_chunk *)(const void *)(g + 1)
+                                        : above((struct lg_chunk *)(uintptr_t)at);
+  if (c == NULL) return NULL;
+  size_t used = (c->size_flags & CHUNK_FREE) != 0 ? sizeof *c : size_of(c);
+  size_t before = at == NULL ? sizeof *g : 0; /* the segment's own header comes with its first chunk */
+  *from = (const char *)c - before;
+  *size = before + used;
+  return c;
+}
+
+const void *lg_heap_segment_next(const void *segment) { return ((const struct lg_heap_segment *)segment)->next; }
+
 void lg_heap_trim(struct lg_arena *a, size_t keep) {
   segments_return(a, keep);
   for (struct lg_heap_segment *g = a->heap.segments; g != NULL; g = g->next) {
@@ -307,7 +323,7 @@ void lg_heap_close(struct lg_arena *a) {
   struct lg_heap_segment *next;
   for (struct lg_heap_segment *g = a->heap.segments; g != NULL; g = next) {
     next = g->next;
-    if (g->pinned) continue;
+    if (g->pinned || lg_range_holds(a, g)) continue;
     size_t size = g->size;
     LG_UNPOISON(g, size);
     lg_pages_unmap(g, size);

@@ -22,13 +22,18 @@ int lg_heap_holds(const struct lg_arena *a, const void *p);
 /* How many bytes the block may take where it is. */
 size_t lg_heap_room(const void *p);
 
+/* Go through a segment for an image: from `at` (NULL at first) to its next chunk, of which the `size` bytes at *from matter;
+ * NULL at its end. Then to the next segment, NULL after the last. */
+const void *lg_heap_next(const void *segment, const void *at, const void **from, size_t *size);
+const void *lg_heap_segment_next(const void *segment);
+
 /* Let the heap use memory that belongs to something else and is never given back by the heap. Aligned to 16 bytes. */
 void lg_heap_adopt(struct lg_arena *a, void *memory, size_t size);
 
 /* Give free segments, then the free pages inside the others, back down to `keep` idle bytes. */
 void lg_heap_trim(struct lg_arena *a, size_t keep);
 
-/* Give all segments back. */
+/* Give back the segments that lie outside the reservation. */
 void lg_heap_close(struct lg_arena *a);
 
 #endif

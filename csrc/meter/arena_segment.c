@@ -1,39 +1,16 @@
 /* Segments: mappings cut into slabs, taken from the system as the arena grows and given back as it shrinks. */
 #include "arena_segment.h"
 
-#include <stdatomic.h>
 #include <string.h>
 
 #include "arena_heap.h"
+#include "arena_range.h"
 #include "pages.h"
 
-#define BOOT_SIZE (LG_SLAB_SIZE * 4)
+#define BOOT_SIZE LG_RANGE_FIRST
 #define BOOT_SLABS 2
 #define SEGMENT_MIN_SLABS 4
 #define PREPARE_FROM 64 /* slabs in use from which a new one will be filled soon: before, few pages of it are touched */
-
-/* The first mappings of closed arenas, a few for the whole process: where the system has to make and clear the pages
- * anew, an engine takes half as long again to make. What they hold is of no use and never read. */
-#define BOOT_KEPT 8
-static _Atomic(void *) boot_kept[BOOT_KEPT];
-
-static void *boot_map(void) {
-  for (unsigned i = 0; i < BOOT_KEPT; i++) {
-    if (atomic_load_explicit(&boot_kept[i], memory_order_relaxed) == NULL) continue;
-    if (LG_PAGES_REFUSED()) return NULL;
-    void *pages = atomic_exchange(&boot_kept[i], NULL);
-    if (pages != NULL) return pages;
-  }
-  return lg_pages_map(BOOT_SIZE);
-}
-
-static void boot_unmap(void *pages) {
-  for (unsigned i = 0; i < BOOT_KEPT; i++) {
-    void *none = NULL;
-    if (atomic_compare_exchange_strong(&boot_kept[i], &none, pages)) return;
-  }
-  lg_pages_unmap(pages, BOOT_SIZE);
-}
 
 static unsigned lowest_bit(uint64_t x) {
 #if defined(__GNUC__)
@@ -95,16 +72,16 @@ static struct lg_segment *segment_make(struct lg_arena *a, char *pages, size_t s
 static struct lg_segment *segment_grow(struct lg_arena *a) {
   uint32_t count = SEGMENT_MIN_SLABS;
   while (count < LG_SEGMENT_SLABS && count < a->slabs_live / 2) count *= 2;
-  struct lg_segment *g = segment_make(a, lg_pages_map(count * LG_SLAB_SIZE), count * LG_SLAB_SIZE, count);
+  struct lg_segment *g = segment_make(a, lg_range_take(a, count * LG_SLAB_SIZE), count * LG_SLAB_SIZE, count);
   if (g == NULL && count > SEGMENT_MIN_SLABS) {
     count = SEGMENT_MIN_SLABS;
-    g = segment_make(a, lg_pages_map(count * LG_SLAB_SIZE), count * LG_SLAB_SIZE, count);
+    g = segment_make(a, lg_range_take(a, count * LG_SLAB_SIZE), count * LG_SLAB_SIZE, count);
   }
   return g;
 }
 
 int lg_segment_boot(struct lg_arena *a) {
-  struct lg_segment *g = segment_make(a, boot_map(), BOOT_SIZE, BOOT_SLABS);
+  struct lg_segment *g = segment_make(a, lg_range_take(a, BOOT_SIZE), BOOT_SIZE, BOOT_SLABS);
   if (g == NULL) return 0;
   g->pinned = 1;
   char *rest = g->slabs + BOOT_SLABS * LG_SLAB_SIZE;
@@ -118,7 +95,7 @@ static void segment_return(struct lg_arena *a, struct lg_segment *g) {
   a->slabs_warm -= g->count - cold;
   a->reserved -= g->size - cold * LG_SLAB_SIZE;
   LG_UNPOISON(g->slabs, g->count * LG_SLAB_SIZE); /* the addresses may be anybody's next */
-  lg_pages_unmap(g->pages, g->size);
+  lg_range_give(a, g->pages, g->size);
 }
 
 void lg_segments_return(struct lg_arena *a, size_t keep) {
@@ -149,7 +126,7 @@ struct lg_slab *lg_segment_take(struct lg_arena *a) {
   } else {
     g->cold[w] &= ~((uint64_t)1 << bit);
     a->reserved += LG_SLAB_SIZE;
-    if (a->slabs_live >= PREPARE_FROM) lg_pages_prepare(slab, LG_SLAB_SIZE);
+    if (a->slabs_live >= PREPARE_FROM && !lg_range_is_warm(a, slab, LG_SLAB_SIZE)) lg_pages_prepare(slab, LG_SLAB_SIZE);
   }
   if (--g->idle == 0) {
     segment_remove(&a->segments, g);
@@ -212,11 +189,9 @@ void lg_segments_close(struct lg_arena *a) {
     struct lg_segment *next;
     for (struct lg_segment *g = *lists[i]; g != NULL; g = next) {
       next = g->next;
+      if (lg_range_holds(a, g->pages)) continue;
       LG_UNPOISON(g->pages, g->size);
-      if (g->pinned)
-        boot_unmap(g->pages);
-      else
-        lg_pages_unmap(g->pages, g->size);
+      lg_pages_unmap(g->pages, g->size);
     }
     *lists[i] = NULL;
   }

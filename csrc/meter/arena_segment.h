@@ -38,7 +38,7 @@ void lg_segments_return(struct lg_arena *a, size_t keep);
 /* Give the memory of free slabs back, down to `keep` bytes, and keep their addresses. */
 void lg_segments_discard(struct lg_arena *a, size_t keep);
 
-/* Give everything back. */
+/* Give back what lies outside the reservation. */
 void lg_segments_close(struct lg_arena *a);
 
 #endif

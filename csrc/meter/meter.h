@@ -40,7 +40,7 @@ struct lg_meter {
 /* Make an empty meter; never fails. */
 void lg_meter_init(struct lg_meter *m);
 
-/* Give back what the arena still holds. Every block must have been freed (the state is closed). */
+/* Give back what the arena holds, blocks in use too. Of a chained allocator every block must have been freed. */
 void lg_meter_close(struct lg_meter *m);
 
 /* Start a measured interval: peak = current, the gross counters and flags go to 0. */

@@ -25,6 +25,19 @@ void lg_pages_unmap(void *pages, size_t size);
  * NULL, and nothing changed, when the system refuses or has no such call: map, copy and unmap instead. */
 void *lg_pages_resize(void *pages, size_t old_size, size_t new_size);
 
+/* Addresses without memory, which nothing else gets; NULL when refused, or when this system has no such call. */
+void *lg_pages_reserve(size_t size);
+
+/* Make pages of a reservation usable. 0, or -1 when refused. */
+int lg_pages_commit(void *pages, size_t size);
+
+/* The other way: their contents and memory go, the addresses stay reserved. */
+void lg_pages_uncommit(void *pages, size_t size);
+
+/* Move the contents to a mapping of their own, in time that hardly depends on their size; in their place are new pages.
+ * NULL, and nothing changed, where the system has no such call or refuses. */
+void *lg_pages_detach(void *pages, size_t size);
+
 /* Give the memory back but keep the addresses: contents become zero or stay, and come back at the next write. */
 void lg_pages_discard(void *pages, size_t size);
 
@@ -33,7 +46,7 @@ void lg_pages_discard(void *pages, size_t size);
 void lg_pages_prepare(void *pages, size_t size);
 
 #ifdef LG_TEST_FAULTS
-/* Tests: when set, asked before every map and resize; nonzero refuses that one. */
+/* Tests: when set, asked before every map, resize, reservation and commit; nonzero refuses that one. */
 extern int (*lg_pages_fault)(void);
 #define LG_PAGES_REFUSED() (lg_pages_fault != NULL && lg_pages_fault())
 #else

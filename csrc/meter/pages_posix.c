@@ -8,6 +8,7 @@
 
 #include "pages.h"
 
+#include <stdint.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -15,8 +16,16 @@
 #define MAP_ANONYMOUS MAP_ANON
 #endif
 
+#ifndef MAP_NORESERVE
+#define MAP_NORESERVE 0 /* only a hint, and FreeBSD has none: pages without access are not counted anywhere */
+#endif
+
+/* The C library's headers may be older than the kernel. */
 #if defined(__linux__) && !defined(MADV_POPULATE_WRITE)
-#define MADV_POPULATE_WRITE 23 /* Linux 5.14; the C library's headers may be older than the kernel */
+#define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
+#endif
+#if defined(__linux__) && !defined(MREMAP_DONTUNMAP)
+#define MREMAP_DONTUNMAP 4 /* Linux 5.7 */
 #endif
 
 #ifdef LG_TEST_FAULTS
@@ -34,7 +43,45 @@ void lg_pages_unmap(void *pages, size_t size) {
   if (munmap(pages, size) != 0) lg_pages_discard(pages, size);
 }
 
+void *lg_pages_reserve(size_t size) {
+  if (LG_PAGES_REFUSED()) return NULL;
+  void *pages = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  return pages == MAP_FAILED ? NULL : pages;
+}
+
+int lg_pages_commit(void *pages, size_t size) {
+  if (LG_PAGES_REFUSED()) return -1;
+  return mprotect(pages, size, PROT_READ | PROT_WRITE) == 0 ? 0 : -1;
+}
+
+/* A mapping put over the old one takes its pages away in the same step, so that nobody else can get the addresses. Refused
+ * (vm.max_map_count), the pages at least go back. */
+void lg_pages_uncommit(void *pages, size_t size) {
+  const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
+  if (mmap(pages, size, PROT_NONE, flags, -1, 0) != MAP_FAILED) return;
+  lg_pages_discard(pages, size);
+  (void)mprotect(pages, size, PROT_NONE);
+}
+
 #if defined(__linux__)
+
+/* The kernel moves whole page tables, 2 MiB at a step, where both places lie alike within these. MREMAP_DONTUNMAP leaves
+ * the old place mapped: a hole there could be anybody's next mapping. It is refused before Linux 5.7. */
+void *lg_pages_detach(void *pages, size_t size) {
+  const uintptr_t unit = (uintptr_t)2 << 20;
+  char *room = lg_pages_reserve(size + unit);
+  if (room == NULL) return NULL;
+  size_t before = ((uintptr_t)pages - (uintptr_t)room) & (unit - 1);
+  char *to = room + before;
+  int moved = mremap(pages, size, size, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, to) != MAP_FAILED;
+  if (!moved) {
+    (void)munmap(room, size + unit);
+    return NULL;
+  }
+  if (before != 0) (void)munmap(room, before);
+  if (before != unit) (void)munmap(to + size, unit - before);
+  return to;
+}
 
 void *lg_pages_resize(void *pages, size_t old_size, size_t new_size) {
   if (LG_PAGES_REFUSED()) return NULL;
@@ -49,6 +96,12 @@ void lg_pages_discard(void *pages, size_t size) { (void)madvise(pages, size, MAD
 void lg_pages_prepare(void *pages, size_t size) { (void)madvise(pages, size, MADV_POPULATE_WRITE); }
 
 #else
+
+void *lg_pages_detach(void *pages, size_t size) {
+  (void)pages;
+  (void)size;
+  return NULL;
+}
 
 void lg_pages_prepare(void *pages, size_t size) {
   (void)pages;

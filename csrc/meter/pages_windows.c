@@ -36,3 +36,21 @@ void lg_pages_prepare(void *pages, size_t size) {
   (void)pages;
   (void)size;
 }
+
+void *lg_pages_reserve(size_t size) {
+  if (LG_PAGES_REFUSED()) return NULL;
+  return VirtualAlloc(NULL, size, MEM_RESERVE, PAGE_NOACCESS);
+}
+
+int lg_pages_commit(void *pages, size_t size) {
+  if (LG_PAGES_REFUSED()) return -1;
+  return VirtualAlloc(pages, size, MEM_COMMIT, PAGE_READWRITE) != NULL ? 0 : -1;
+}
+
+void lg_pages_uncommit(void *pages, size_t size) { (void)VirtualFree(pages, size, MEM_DECOMMIT); }
+
+void *lg_pages_detach(void *pages, size_t size) {
+  (void)pages;
+  (void)size;
+  return NULL;
+}

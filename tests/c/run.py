@@ -44,9 +44,12 @@ class Program:
 ARENA = (
     "meter/arena.c",
     "meter/arena_heap.c",
+    "meter/arena_range.c",
     "meter/arena_segment.c",
     "meter/arena_slab.c",
+    "meter/image.c",
     "meter/pages_posix.c",
+    "meter/reaper_posix.c",
 )
 
 GUARD = (
@@ -81,9 +84,10 @@ PROGRAMS = (
     Program("test_macos_answers", MACOS, AS_ON_MACOS, ("linux",)),
     Program("test_macos_faults", (*GUARD_ON_MACOS, *ARENA), (*AS_ON_MACOS, "-D__APPLE__=1", *WRAPPED), ("linux",)),
     Program("test_probe_windows", ("probe/windows.c",), (), ("win32",)),
-    Program("test_arena", ARENA, ("-DLG_TEST_FAULTS",), ("linux", "darwin")),
+    Program("test_arena", ARENA, ("-DLG_TEST_FAULTS", "-pthread"), ("linux", "darwin")),
+    Program("test_image", ARENA, ("-DLG_TEST_FAULTS", "-pthread"), ("linux", "darwin")),
     Program("test_os_faults", (*GUARD, *ARENA), ("-pthread", *WRAPPED), ("linux",)),
-    Program("test_meter", ("meter/meter.c", *ARENA), ("-DLG_TEST_FAULTS",), ("linux", "darwin")),
+    Program("test_meter", ("meter/meter.c", *ARENA), ("-DLG_TEST_FAULTS", "-pthread"), ("linux", "darwin")),
 )
 
 

@@ -31,6 +31,14 @@ static void refuse(unsigned long from, unsigned long until) {
   refuse_until = until;
 }
 
+/* Every test runs on mappings alone, in a reservation, and in one that is soon used up. */
+static size_t reservation;
+
+static void begin(struct lg_arena *a) {
+  lg_arena_init(a);
+  CHECK_INT(lg_arena_reserve(a, reservation), reservation != 0);
+}
+
 /* A generator of our own: the same numbers everywhere. */
 static uint32_t seed = 1;
 
@@ -93,7 +101,7 @@ static size_t draw_size(void) {
 
 static void test_every_small_size(void) {
   struct lg_arena a;
-  lg_arena_init(&a);
+  begin(&a);
   for (int sealed = 0; sealed < 2; sealed++) {
     static struct held held[4000];
     for (size_t i = 0; i < 4000; i++) {
@@ -104,7 +112,7 @@ static void test_every_small_size(void) {
     for (size_t i = 0; i < 4000; i++) CHECK(resize(&a, &held[i], 4000 - i));
     for (size_t i = 0; i < 4000; i++) CHECK(intact(held[i].p, held[i].size, held[i].mark));
     for (size_t i = 0; i < 4000; i++) CHECK(resize(&a, &held[i], 0));
-    lg_arena_seal(&a);
+    lg_arena_seal(&a, LG_MIXED_AFTER_SEAL);
   }
   lg_arena_close(&a);
   CHECK_INT(a.reserved, 0);
@@ -112,12 +120,12 @@ static void test_every_small_size(void) {
 
 static void test_random_use(void) {
   struct lg_arena a;
-  lg_arena_init(&a);
+  begin(&a);
   static struct held held[1500];
   for (int i = 0; i < 120000; i++) {
     struct held *h = &held[draw(1500)];
     CHECK(resize(&a, h, draw(3) == 0 ? 0 : draw_size()));
-    if (i == 500) lg_arena_seal(&a);
+    if (i == 500) lg_arena_seal(&a, LG_MIXED_AFTER_SEAL);
     if (i % 9973 == 0) lg_arena_trim(&a, SIZE_MAX);
   }
   size_t live = 0;
@@ -135,7 +143,7 @@ static void test_random_use(void) {
 
 static void test_same_class_keeps_its_place(void) {
   struct lg_arena a;
-  lg_arena_init(&a);
+  begin(&a);
   void *p = lg_arena_realloc(&a, NULL, 0, 33);
   CHECK(lg_arena_realloc(&a, p, 33, 48) == p);
   CHECK(lg_arena_realloc(&a, p, 48, 34) == p);
@@ -150,7 +158,7 @@ static void test_same_class_keeps_its_place(void) {
 
 static void test_impossible_sizes(void) {
   struct lg_arena a;
-  lg_arena_init(&a);
+  begin(&a);
   const size_t sizes[] = {SIZE_MAX, SIZE_MAX - 15, SIZE_MAX - 4095, (size_t)PTRDIFF_MAX + 1, (size_t)PTRDIFF_MAX};
   for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
     CHECK(lg_arena_realloc(&a, NULL, 0, sizes[i]) == NULL);
@@ -208,10 +216,10 @@ static void *unchain(struct lg_arena *a, void *head, size_t size, unsigned keep_
 
 static void test_large_run_goes_back(size_t size) {
   struct lg_arena a;
-  lg_arena_init(&a);
+  begin(&a);
   struct held first = {0};
   CHECK(resize(&a, &first, 100));
-  lg_arena_seal(&a);
+  lg_arena_seal(&a, LG_MIXED_AFTER_SEAL);
   size_t before = resident();
   void *head = chain(&a, LARGE_RUN, size);
   CHECK(a.reserved >= LARGE_RUN / size * size);
@@ -233,8 +241,8 @@ static void test_large_run_goes_back(size_t size) {
 /* A few survivors hold segments down but not the memory between them. */
 static void test_survivors_hold_little(size_t size) {
   struct lg_arena a;
-  lg_arena_init(&a);
-  lg_arena_seal(&a);
+  begin(&a);
+  lg_arena_seal(&a, LG_MIXED_AFTER_SEAL);
   size_t total = (size_t)40 * 1024 * 1024;
   unsigned every = (unsigned)(total / size / 20);
   size_t before = resident();
@@ -255,8 +263,8 @@ static void test_survivors_hold_little(size_t size) {
 /* What one size leaves free another uses. */
 static void test_classes_share_memory(void) {
   struct lg_arena a;
-  lg_arena_init(&a);
-  lg_arena_seal(&a);
+  begin(&a);
+  lg_arena_seal(&a, LG_MIXED_AFTER_SEAL);
   size_t total = (size_t)24 * 1024 * 1024;
   for (size_t size = 16; size <= 1024; size *= 2) {
     void *head = chain(&a, total, size);
@@ -270,11 +278,11 @@ static void test_classes_share_memory(void) {
 /* Run after run, of a trivial one and of one with a heap of megabytes, asks the system for nothing. */
 static void test_runs_do_not_map(size_t blocks) {
   struct lg_arena a;
-  lg_arena_init(&a);
+  begin(&a);
   static struct held held[8000];
   struct held permanent[200] = {{0}};
   for (int i = 0; i < 200; i++) CHECK(resize(&a, &permanent[i], 1 + draw(200)));
-  lg_arena_seal(&a);
+  lg_arena_seal(&a, LG_MIXED_AFTER_SEAL);
   refuse(~0ul, ~0ul);
   unsigned long warm = 0;
   for (int run = 0; run < 20; run++) {
@@ -291,7 +299,7 @@ static void test_runs_do_not_map(size_t blocks) {
 /* A huge block that is freed serves the next one; one that grows keeps its bytes. */
 static void test_huge_blocks(void) {
   struct lg_arena a;
-  lg_arena_init(&a);
+  begin(&a);
   struct held h = {0};
   for (size_t size = LG_HUGE_MIN; size < (size_t)64 * 1024 * 1024; size *= 2) CHECK(resize(&a, &h, size));
   CHECK(resize(&a, &h, LG_HUGE_MIN + 5));
@@ -311,7 +319,7 @@ static void test_huge_blocks(void) {
  * that is more than four times what it needs. */
 static void test_huge_room(void) {
   struct lg_arena a;
-  lg_arena_init(&a);
+  begin(&a);
   struct held h = {0};
   CHECK(resize(&a, &h, 4 * LG_HUGE_MIN - 100));
   CHECK(resize(&a, &h, 0));
@@ -340,8 +348,8 @@ static void test_small_run_finds_its_memory_again(void) {
   static const size_t mib = 1024 * 1024;
   struct lg_arena a, b;
   struct held h = {0}, other = {0};
-  lg_arena_init(&a);
-  lg_arena_init(&b);
+  begin(&a);
+  begin(&b);
   CHECK(resize(&a, &h, 8 * mib));
   CHECK(resize(&b, &other, 8 * mib));
   CHECK(resize(&a, &h, 0));
@@ -372,14 +380,14 @@ static unsigned scenario(unsigned long from, unsigned long until, unsigned long 
   struct lg_arena a;
   static struct held held[900];
   unsigned refused = 0;
-  lg_arena_init(&a);
+  begin(&a);
   seed = 7;
   refuse(from, until);
   for (int i = 0; i < 7000; i++) {
     struct held *h = &held[draw(900)];
     size_t size = draw(3) == 0 ? 0 : draw_size();
     int shrinks = h->size != 0 && size <= h->size;
-    if (i == 200) lg_arena_seal(&a);
+    if (i == 200) lg_arena_seal(&a, LG_MIXED_AFTER_SEAL);
     if (!resize(&a, h, size)) {
       CHECK(!shrinks);
       refused++;
@@ -416,8 +424,8 @@ static void test_refusals(void) {
 /* While the system refuses, making small blocks smaller still works, and larger free blocks stand in for smaller. */
 static void test_shrinking_without_memory(void) {
   struct lg_arena a;
-  lg_arena_init(&a);
-  lg_arena_seal(&a);
+  begin(&a);
+  lg_arena_seal(&a, LG_MIXED_AFTER_SEAL);
   static struct held held[2000];
   for (int i = 0; i < 2000; i++) CHECK(resize(&a, &held[i], (size_t)(513 + i % 500)));
   struct held large = {0};
@@ -441,8 +449,8 @@ static void test_strays(void) {
   enum { BLOCKS = 400 };
   static const size_t from[] = {3 << 20, 600000, 100000, 1025}, to[] = {400000, 2000, 700, 1024};
   struct lg_arena a;
-  lg_arena_init(&a);
-  lg_arena_seal(&a);
+  begin(&a);
+  lg_arena_seal(&a, LG_MIXED_AFTER_SEAL);
   static struct held held[BLOCKS];
   struct held other[20] = {{0}};
   for (size_t i = 0; i < BLOCKS; i++) CHECK(resize(&a, &held[i], from[i % 4]));
@@ -473,9 +481,9 @@ static void test_many_arenas(void) {
   static struct held held[1000][100];
   size_t before = resident();
   for (int i = 0; i < 1000; i++) {
-    lg_arena_init(&arenas[i]);
+    begin(&arenas[i]);
     for (int k = 0; k < 100; k++) CHECK(resize(&arenas[i], &held[i][k], 1 + draw(200)));
-    lg_arena_seal(&arenas[i]);
+    lg_arena_seal(&arenas[i], LG_MIXED_AFTER_SEAL);
     CHECK(arenas[i].reserved <= 65536);
   }
 #ifndef LG_TEST_SANITIZED
@@ -493,7 +501,7 @@ static void test_many_arenas(void) {
 #ifdef LG_ASAN
 static void test_free_blocks_are_poisoned(void) {
   struct lg_arena a;
-  lg_arena_init(&a);
+  begin(&a);
   for (int sealed = 0; sealed < 2; sealed++) {
     const size_t sizes[] = {1, 16, 40, 300, 1024};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
@@ -503,7 +511,7 @@ static void test_free_blocks_are_poisoned(void) {
       CHECK(__asan_address_is_poisoned(p));
       CHECK(__asan_address_is_poisoned(p + sizes[i] - 1));
     }
-    lg_arena_seal(&a);
+    lg_arena_seal(&a, LG_MIXED_AFTER_SEAL);
   }
   char *p = lg_arena_realloc(&a, NULL, 0, 5000);
   lg_arena_realloc(&a, p, 5000, 0);
@@ -512,8 +520,8 @@ static void test_free_blocks_are_poisoned(void) {
 }
 #endif
 
-int main(void) {
-  lg_pages_fault = fault;
+static void test_all(void) {
+  seed = 1;
   test_every_small_size();
   test_random_use();
   test_same_class_keeps_its_place();
@@ -537,5 +545,14 @@ int main(void) {
 #ifdef LG_ASAN
   test_free_blocks_are_poisoned();
 #endif
+}
+
+int main(void) {
+  static const size_t reservations[] = {0, (size_t)1 << 30, 300000};
+  lg_pages_fault = fault;
+  for (size_t i = 0; i < sizeof reservations / sizeof reservations[0]; i++) {
+    reservation = reservations[i];
+    test_all();
+  }
   return lg_test_finish("test_arena");
 }
