@@ -21,14 +21,16 @@ PROBE_SOURCES = {
     "win32": ["csrc/probe/windows.c"],
 }.get(sys.platform, ["csrc/probe/unsupported.c"])
 
-PAGE_SOURCES = ["csrc/meter/pages_windows.c"] if sys.platform == "win32" else ["csrc/meter/pages_posix.c"]
+PAGE_SOURCES = ["csrc/meter/pages_posix.c", "csrc/meter/reaper_posix.c"]
 METER_SOURCES = [
-    *sorted(path.as_posix() for path in Path("csrc/meter").glob("*.c") if not path.name.startswith("pages_")),
+    *sorted(path.as_posix() for path in Path("csrc/meter").glob("*.c") if not path.name.startswith(("pages_", "reaper_"))),
     *PAGE_SOURCES,
 ]
 GUARD_SOURCES = [
     "csrc/guard/buf.c",
     "csrc/guard/cputime_macos.c" if sys.platform == "darwin" else "csrc/guard/cputime_posix.c",
+    "csrc/guard/hardstop.c",
+    "csrc/guard/machine_macos.c" if sys.platform == "darwin" else "csrc/guard/machine_elf.c",
     "csrc/guard/stackfloor.c",
     "csrc/guard/state.c",
     "csrc/guard/watchdog.c",
@@ -62,7 +64,7 @@ if sys.platform == "win32":
     NATIVE_SOURCES = ["csrc/core_probe.c", *PROBE_SOURCES]
     FAST_SOURCES = ["csrc/fast/fastmodule.c", "csrc/fast/engine_absent.c"]
 
-NATIVE_HEADERS = ["lg_core.h", "lg_status.h", "probe/lg_probe.h", "guard/outcome.h", "guard/wire.h"]
+NATIVE_HEADERS = ["lg_core.h", "lg_status.h", "probe/lg_probe.h", "guard/outcome.h", "guard/signal.h", "guard/wire.h"]
 NATIVE_MACROS: list[tuple[str, str | None]] = []
 FAST_MACROS: list[tuple[str, str | None]] = []
 

@@ -16,6 +16,13 @@
 struct lg_ops; /* guard/state.h */
 struct lg_state;
 
+/* What a state holds and did. */
+struct lg_core_figures {
+  size_t live_bytes, reserved_bytes;
+  uint64_t hard_stops;
+  const char *no_hard_stop; /* NULL, or why its runs have no hard stop */
+};
+
 struct lg_core {
   uint32_t magic; /* LG_CORE_MAGIC */
   uint32_t size;  /* sizeof(struct lg_core) of the build that made it */
@@ -25,6 +32,7 @@ struct lg_core {
                                 int environ_count, const char *const *environ_pairs);
   void (*state_free)(struct lg_state *st);
   int (*state_interrupt)(struct lg_state *st, int reason);
+  void (*state_figures)(const struct lg_state *st, struct lg_core_figures *figures);
   int (*ops_resolve)(const char *instance, const char *path, const struct lg_ops **ops, const char **missing);
 };
 

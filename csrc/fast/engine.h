@@ -25,7 +25,6 @@ struct lg_engine {
   PyObject *names;       /* tuple of str: the host functions' names */
   PyObject *functions;   /* tuple of callables */
   PyObject *config;      /* ScriptConfig, handed to run_error */
-  PyObject *deadlines;   /* its field of that name, for every result */
   PyObject *cause;       /* the last exception a host function raised in this run */
   PyThreadState *thread; /* of the run in progress, while it holds no GIL */
   PyThread_type_lock lock;
@@ -36,6 +35,7 @@ struct lg_engine {
   unsigned long long runs;
   long long max_int;
   int raise_on_probe_error;
+  int no_hard_stop;
   struct lg_request limits; /* what every run has in common */
   struct lg_buf context;
 };

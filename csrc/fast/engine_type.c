@@ -27,6 +27,11 @@ static int open_state(struct lg_engine *engine, const struct lg_ops *ops, PyObje
     const struct lg_core *core = engine->core;
     struct lg_state *st =
         core->state_new(ops, (int)PyTuple_Size(engine->names), names, (int)(PyTuple_Size(environ) / 2), pairs);
+    if (st != NULL) {
+      size_t most = lg_reserved_most(engine->limits.memory_limit);
+      st->no_hard_stop = engine->no_hard_stop;
+      st->range_bytes = most < st->range_bytes ? most : st->range_bytes;
+    }
     if (st != NULL && prelude != Py_None) {
       st->prelude = PyBytes_AsString(prelude);
       st->prelude_len = (size_t)PyBytes_Size(prelude);
@@ -62,10 +67,12 @@ static int read_limits(struct lg_engine *engine, PyObject *limits) {
   long long timeout = 0;
   long long cpu = 0;
   long long instructions = 0;
+  int hard_stop = 1;
   if (!PyArg_ParseTuple(limits, "KLLLpKKKppp", &memory, &timeout, &cpu, &instructions, &rq->exclude_callbacks, &output,
-                        &log_bytes, &log_entries, &rq->measure_process, &engine->raise_on_probe_error, &rq->by_hook)) {
+                        &log_bytes, &log_entries, &rq->measure_process, &engine->raise_on_probe_error, &hard_stop)) {
     return -1;
   }
+  engine->no_hard_stop = !hard_stop;
   rq->memory_limit = memory == 0 ? LG_NO_LIMIT : as_size(memory);
   rq->timeout_ns = timeout;
   rq->cpu_ns = cpu;
@@ -111,11 +118,10 @@ static PyObject *engine_make(PyObject *module, struct lg_fast_state *fast, PyObj
   engine->functions = functions;
   Py_INCREF(config);
   engine->config = config;
-  engine->deadlines = PyObject_GetAttrString(config, "deadlines");
   engine->main_thread = main_thread;
   engine->max_int = ops->version >= 503 ? LLONG_MAX : 1LL << 53;
   engine->lock = PyThread_allocate_lock();
-  if (engine->deadlines == NULL || engine->lock == NULL || read_limits(engine, limits) < 0 ||
+  if (engine->lock == NULL || read_limits(engine, limits) < 0 ||
       open_state(engine, ops, environ, prelude) < 0) {
     if (!PyErr_Occurred()) {
       (void)PyErr_NoMemory();
@@ -156,7 +162,6 @@ static int engine_traverse(PyObject *self, visitproc visit, void *arg) {
   Py_VISIT(engine->names);
   Py_VISIT(engine->functions);
   Py_VISIT(engine->config);
-  Py_VISIT(engine->deadlines);
   Py_VISIT(engine->cause);
   return 0;
 }
@@ -175,7 +180,6 @@ static void engine_dealloc(PyObject *self) {
   PyObject_GC_UnTrack(self);
   (void)engine_clear(self);
   Py_CLEAR(engine->names);
-  Py_CLEAR(engine->deadlines);
   if (engine->st != NULL) {
     engine->core->state_free(engine->st);
   }

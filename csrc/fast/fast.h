@@ -57,7 +57,7 @@ enum lg_fast_name {
   LG_NAME_MEMORY_USED_MB,
   LG_NAME_ERROR,
   LG_NAME_MEMORY,
-  LG_NAME_DEADLINES,
+  LG_NAME_STOPPED,
   LG_NAME_JIT_OFF,
   LG_NAME_COUNT
 };
@@ -73,7 +73,8 @@ struct lg_fast_state {
   PyObject *objects[LG_FAST_OBJECT_COUNT]; /* NULL until set_types() */
   PyObject *names[LG_NAME_COUNT];
   struct lg_fast_slot slots[LG_FAST_OBJECT_COUNT - LG_FAST_CALLABLES][LG_NAME_COUNT]; /* of the registered types */
-  PyObject *source_allocator;                                                         /* the text "allocator" */
+  PyObject *source_allocator; /* the text "allocator" */
+  PyObject *stopped[2];       /* the texts "error" and "state" */
   PyTypeObject *engine_type;                                                          /* _fast.State */
 };
 

@@ -44,7 +44,7 @@ static const char *const attribute_names[LG_NAME_COUNT] = {
     [LG_NAME_MEMORY_USED_MB] = "memory_used_mb",
     [LG_NAME_ERROR] = "error",
     [LG_NAME_MEMORY] = "memory",
-    [LG_NAME_DEADLINES] = "deadlines",
+    [LG_NAME_STOPPED] = "stopped",
     [LG_NAME_JIT_OFF] = "jit_off",
 };
 
@@ -250,7 +250,12 @@ static int fast_exec(PyObject *module) {
     }
   }
   state->source_allocator = PyUnicode_InternFromString("allocator");
-  return state->source_allocator == NULL ? -1 : lg_engine_add(module, state);
+  state->stopped[0] = PyUnicode_InternFromString("error");
+  state->stopped[1] = PyUnicode_InternFromString("state");
+  if (state->source_allocator == NULL || state->stopped[0] == NULL || state->stopped[1] == NULL) {
+    return -1;
+  }
+  return lg_engine_add(module, state);
 }
 
 static int fast_traverse(PyObject *module, visitproc visit, void *arg) {
@@ -280,6 +285,8 @@ static int fast_clear(PyObject *module) {
       Py_CLEAR(state->names[i]);
     }
     Py_CLEAR(state->source_allocator);
+    Py_CLEAR(state->stopped[0]);
+    Py_CLEAR(state->stopped[1]);
     Py_CLEAR(state->engine_type);
   }
   return 0;

@@ -117,8 +117,8 @@ PyObject *lg_engine_result(struct lg_engine *engine, const struct lg_report *rp)
     Py_XDECREF(error);
     return NULL;
   }
-  PyObject *deadlines = engine->deadlines;
-  Py_INCREF(deadlines);
+  PyObject *stopped = rp->stopped == LG_STOPPED_NOT ? Py_None : engine->fast->stopped[rp->stopped - 1];
+  Py_INCREF(stopped);
   double used = (double)(rp->peak_bytes - rp->start_bytes) / bytes_per_mb;
   const struct lg_fast_field fields[] = {
       {LG_NAME_SUCCESS, PyBool_FromLong(rp->outcome == LG_RUN_OK)},
@@ -129,7 +129,7 @@ PyObject *lg_engine_result(struct lg_engine *engine, const struct lg_report *rp)
       {LG_NAME_MEMORY_USED_MB, tracked ? PyFloat_FromDouble(used) : none()},
       {LG_NAME_ERROR, error},
       {LG_NAME_MEMORY, tracked ? make_memory(engine, rp) : none()},
-      {LG_NAME_DEADLINES, deadlines},
+      {LG_NAME_STOPPED, stopped},
       {LG_NAME_JIT_OFF, PyBool_FromLong(st->ops->jit)},
   };
   return lg_fast_make(engine->fast, LG_FAST_SCRIPT_RESULT, fields, sizeof fields / sizeof fields[0]);

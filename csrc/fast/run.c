@@ -235,15 +235,17 @@ static PyObject *engine_close(PyObject *self, PyObject *Py_UNUSED(ignored)) {
   Py_RETURN_NONE;
 }
 
-/* (current, reserved, runs) without waiting for a run: informative while one is on. */
+/* (current, reserved, runs, hard stops, why there are none) without waiting for a run: informative while one is on. */
 static PyObject *engine_counters(PyObject *self, PyObject *Py_UNUSED(ignored)) {
   struct lg_engine *engine = lg_engine_of(self);
   if (engine->st == NULL) {
     return lg_fast_raise_from(engine->fast, LG_FAST_CLOSED_ERROR);
   }
-  const struct lg_meter *m = &engine->st->meter;
-  size_t reserved = m->chained != NULL ? m->current : m->arena.reserved;
-  return Py_BuildValue("(nnK)", (Py_ssize_t)m->current, (Py_ssize_t)reserved, (unsigned long long)engine->runs);
+  const struct lg_state *st = engine->st;
+  struct lg_core_figures figures;
+  engine->core->state_figures(st, &figures);
+  return Py_BuildValue("(nnKKz)", (Py_ssize_t)figures.live_bytes, (Py_ssize_t)figures.reserved_bytes,
+                       (unsigned long long)engine->runs, (unsigned long long)figures.hard_stops, figures.no_hard_stop);
 }
 
 PyMethodDef lg_engine_methods[] = {
@@ -255,6 +257,6 @@ PyMethodDef lg_engine_methods[] = {
     {"interrupt_thread", engine_interrupt_thread, METH_O,
      "End the run in progress if this thread runs it, True then; if it waits for another one's, end the wait."},
     {"close", engine_close, METH_NOARGS, "Close the Lua state, after the run in progress."},
-    {"counters", engine_counters, METH_NOARGS, "(live bytes, reserved bytes, runs)."},
+    {"counters", engine_counters, METH_NOARGS, "(live bytes, reserved bytes, runs, hard stops, why there are none or None)."},
     {NULL, NULL, 0, NULL},
 };

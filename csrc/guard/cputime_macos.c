@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <mach/mach.h>
 #include <pthread.h>
+#include <time.h>
 
 /* macOS has no pthread_getcpuclockid: thread_info(THREAD_BASIC_INFO) gives user and system time of a thread's port. */
 uint64_t lg_cpu_clock_here(void) {
@@ -22,4 +23,10 @@ int64_t lg_cpu_clock_ns(uint64_t clock) {
     return -1;
   }
   return ns_of(info.user_time) + ns_of(info.system_time);
+}
+
+int64_t lg_cpu_here_ns(void) {
+  struct timespec ts;
+  if (clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts) != 0) return -1;
+  return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }

@@ -25,3 +25,9 @@ int64_t lg_cpu_clock_ns(uint64_t clock) {
   if (clock_gettime((clockid_t)(uint32_t)(clock - 1), &ts) != 0) return -1;
   return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
+
+int64_t lg_cpu_here_ns(void) {
+  struct timespec ts;
+  if (clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts) != 0) return -1;
+  return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}

@@ -14,49 +14,6 @@ static void lg_keep_text(struct lg_buf *b, const char *s, size_t n) {
   (void)lg_buf_append(b, s, lg_utf8_cut(s, n, LG_MESSAGE_MAX));
 }
 
-/* The first level with a line, from the function that raised; the host's own Lua text (template.h) is not the script's. */
-static int lg_current_line(lua_State *L, int level) {
-  lua_Debug ar;
-  for (; lua_getstack(L, level, &ar); level++) {
-    if (lua_getinfo(L, "Sl", &ar) && ar.currentline > 0 && strcmp(ar.source, "=prelude") != 0) return ar.currentline;
-  }
-  return 0;
-}
-
-/* One level of the call stack, as luaL_traceback words it where it names things. */
-static void lg_trace_level(struct lg_buf *b, const lua_Debug *ar) {
-  char line[LUA_IDSIZE + 160];
-  int n = ar->currentline > 0 ? snprintf(line, sizeof line, "\n\t%s:%d: in ", ar->short_src, ar->currentline)
-                              : snprintf(line, sizeof line, "\n\t%s: in ", ar->short_src);
-  (void)lg_buf_append(b, line, (size_t)n);
-  if (ar->namewhat != NULL && *ar->namewhat != '\0')
-    n = snprintf(line, sizeof line, "%s '%.80s'", LG_LUA >= 503 ? ar->namewhat : "function", ar->name);
-  else if (*ar->what == 'm')
-    n = snprintf(line, sizeof line, "main chunk");
-  else
-    n = snprintf(line, sizeof line, *ar->what == 'C' || *ar->what == 't' ? "?" : "function <%s:%d>", ar->short_src,
-                 ar->linedefined);
-  (void)lg_buf_append(b, line, (size_t)n);
-#if LG_LUA >= 502
-  if (ar->istailcall) (void)lg_buf_append(b, "\n\t(...tail calls...)", 20);
-#endif
-}
-
-/* The innermost levels. luaL_traceback shows the outermost too: finding them takes a second where a recursion ran wild,
- * allocates, and in LuaJIT it shows the addresses of C functions. */
-static void lg_keep_traceback(lua_State *L, struct lg_state *st) {
-  enum { LG_TRACEBACK_LEVELS = 40 };
-  lua_Debug ar;
-  st->traceback.len = 0;
-  (void)lg_buf_append(&st->traceback, "stack traceback:", 16);
-  int level = 1;
-  for (; level <= LG_TRACEBACK_LEVELS && lua_getstack(L, level, &ar); level++) {
-    if (lg_is_interrupted(st)) return; /* naming a function reads all its code up to the call */
-    if (lua_getinfo(L, LG_LUA >= 502 ? "Slnt" : "Sln", &ar)) lg_trace_level(&st->traceback, &ar);
-  }
-  if (lua_getstack(L, level, &ar)) (void)lg_buf_append(&st->traceback, "\n\t...", 5);
-}
-
 /* Keep the text of the error value at idx. A table's __tostring is the script's code: it runs under the limits. */
 static void lg_keep_message(lua_State *L, struct lg_state *st, int idx) {
   size_t n = 0;
@@ -114,7 +71,7 @@ static int lg_on_error(lua_State *L) {
   lg_keep_cause(L, st);
   lg_keep_message(L, st, 1);
   if (lg_is_interrupted(st)) return 1;
-  lg_keep_traceback(L, st);
+  lg_keep_traceback(L, st, 1, LG_LUA >= 502 ? "Slnt" : "Sln");
   lua_settop(L, 1);
   return 1;
 }

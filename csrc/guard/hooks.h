@@ -1,7 +1,7 @@
 /* The hooks that end a run from the inside or count its instructions. Once per Lua version.
  *
  * Contract: the hooks themselves run on the run's thread and may raise; lg_ops_arm() is async-signal-safe and only sets
- * one. None is installed while a run without max_instructions and by_hook is within its time. */
+ * one. None is installed while a run without max_instructions is within its time. */
 #ifndef LG_HOOKS_H
 #define LG_HOOKS_H
 
@@ -20,19 +20,11 @@ static void lg_budget_arm(lua_State *L, struct lg_state *st) {
                     st->instructions_left < LG_BUDGET_STEP ? (int)st->instructions_left + 1 : LG_BUDGET_STEP);
 }
 
-static void lg_flag_hook(lua_State *L, lua_Debug *ar) {
-  (void)ar;
-  lg_poll(lg_state_of(L), L);
-}
-
 /* Hook a coroutine as the run in progress, if any, wants it while it is within its time. One that it creates inherits
  * that. */
 static void lg_hook_steadily(lua_State *L, struct lg_state *st) {
-  enum { LG_LOOK_EVERY = 1000 }; /* instructions: some microseconds */
   if (st->rq != NULL && st->rq->max_instructions > 0)
     lg_budget_arm(L, st);
-  else if (st->rq != NULL && st->rq->by_hook)
-    (void)lua_sethook(L, lg_flag_hook, LUA_MASKCOUNT, LG_LOOK_EVERY);
   else
     (void)lua_sethook(L, NULL, 0, 0);
 }
@@ -48,11 +40,18 @@ static void lg_hook(lua_State *L, lua_Debug *ar) {
 }
 
 /* For a tick a counted run needs no other hook than its own, which is there within a step: another one would begin the step
- * anew, and the count depend on the clock. */
+ * anew, and the count depend on the clock.
+ *
+ * In 5.4 and 5.5 setting a hook goes through the whole call list, on time that the run needs to end. So one that has been set
+ * a few times is not set again: the first may be lost, where it comes as Lua finds that there is none. */
 static void lg_ops_arm(struct lg_state *st) {
+  enum { LG_ARMS = 3 };
   lua_State *L = st->running;
-  if (st->counted && !lg_is_interrupted(st)) return;
-  if (L != NULL) (void)lua_sethook(L, lg_hook, LUA_MASKCOUNT, 1);
+  int ending = lg_is_interrupted(st);
+  if (L == NULL || (st->counted && !ending)) return;
+  if (LG_LUA >= 504 && st->arms >= LG_ARMS && lua_gethook(L) == lg_hook) return;
+  st->arms += ending;
+  (void)lua_sethook(L, lg_hook, LUA_MASKCOUNT, 1);
 }
 
 #endif

@@ -8,7 +8,6 @@
 #include <time.h>
 
 #include "cstack.h"
-#include "event_names.h"
 #include "pack.h"
 #include "poll.h"
 #include "tostring.h"
@@ -104,24 +103,16 @@ static int lg_forbid(lua_State *L, const char *what) {
   return lua_error(L);
 }
 
-/* setmetatable without __gc: finalizers run where no hook can end them, and after the run. */
+/* setmetatable without __gc: what a finalizer does is not the run's any more. */
 static int lg_setmetatable(lua_State *L) {
   int t = lua_type(L, 2);
   luaL_checktype(L, 1, LUA_TTABLE);
   luaL_argcheck(L, t == LUA_TNIL || t == LUA_TTABLE, 2, "nil or table expected");
-#if LG_LUA >= 502
-  if (luaL_getmetafield(L, 1, "__metatable") && !lg_stands_in(L))
-    return luaL_error(L, "cannot change a protected metatable");
-#else
   if (luaL_getmetafield(L, 1, "__metatable")) return luaL_error(L, "cannot change a protected metatable");
-#endif
   if (t == LUA_TTABLE) {
     lua_pushliteral(L, "__gc");
     (void)lua_rawget(L, 2);
     if (!lua_isnil(L, -1)) return lg_forbid(L, "a finalizer (__gc)");
-#if LG_LUA >= 502
-    lg_make_weak(L);
-#endif
   }
   lua_settop(L, 2);
   (void)lua_setmetatable(L, 1);
@@ -377,26 +368,35 @@ static void lg_pack_arguments(lua_State *L, struct lg_state *st, const char *nam
   }
 }
 
+/* Call the host's function, with nothing that could disturb it, unless the run is to end. What lg_host_call answers. */
+static int lg_host_function(lua_State *L, struct lg_state *st, int index) {
+  const struct lg_request *rq = st->rq;
+  int rc = 2;
+  struct lg_stop *before = lg_stop_forbid();
+  if (rq->exclude_callbacks) lg_watch_pause(&st->watch);
+  lg_watch_leave(&st->watch);
+  int due = lg_watch_due(&st->watch);
+  if (due == 0) rc = rq->host_call(rq->host, index, &st->args, &st->result);
+  if (lg_watch_return(&st->watch)) lg_state_flag(st, LG_INT_TICK);
+  if (rq->exclude_callbacks) lg_watch_continue(&st->watch);
+  lg_stop_allow(before);
+  if (due == 0 && rc == 2) lg_state_flag(st, LG_INT_CALLBACK);
+  due = lg_watch_due(&st->watch); /* meanwhile nothing told it: the function may have interrupted its own run */
+  if (due != 0) lg_state_flag(st, due);
+  lg_poll(st, L);
+  return rc;
+}
+
 /* A host function: upvalue 1 is its number. */
 static int lg_call_function(lua_State *L) {
   struct lg_state *st = lg_state_of(L);
-  const struct lg_request *rq = st->rq;
   int index = (int)lua_tointeger(L, lua_upvalueindex(1));
   const char *name = st->function_names[index];
   if ((const char *)__builtin_frame_address(0) < st->host_floor) return luaL_error(L, "C stack overflow");
   lg_poll(st, L);
   lg_pack_arguments(L, st, name);
   lg_buf_reset(&st->result, 1 << 16);
-  if (rq->exclude_callbacks) lg_watch_pause(&st->watch);
-  lg_watch_leave(&st->watch);
-  int rc = rq->host_call(rq->host, index, &st->args, &st->result);
-  if (lg_watch_return(&st->watch)) lg_state_flagged(&st->watch, LG_WATCH_TICK);
-  if (rq->exclude_callbacks) lg_watch_continue(&st->watch);
-  if (rc == 2) atomic_store(&st->interrupt, LG_INT_CALLBACK);
-  int due =
-      atomic_load(&st->watch.reason); /* the function may have interrupted its own run: not to be told in a while */
-  if (due != 0) lg_state_flagged(&st->watch, due);
-  lg_poll(st, L);
+  int rc = lg_host_function(L, st, index);
   lua_settop(L, 0);
   lg_room(st, L, st->result.len);
   if (rc == 0) {

@@ -10,23 +10,31 @@ static int lg_release_body(lua_State *L) {
   return 0;
 }
 
-static int lg_collect_body(lua_State *L) {
-  (void)lg_gc(L, LUA_GCCOLLECT);
-  return 0;
-}
-
+/* What a script touched is put back first, so that only what the host compiled is collected here. */
 static void lg_ops_release(struct lg_state *st, int ref, int collects) {
+  if (st->dirty) lg_state_rewind(st);
   (void)lg_protected(st->L, lg_release_body, &ref);
   if (!collects) return;
-  (void)lg_protected(st->L, lg_collect_body, NULL);
-  st->base_bytes = st->meter.current;
+  (void)lg_protected(st->L, lg_collect, st);
+  lg_state_keep(st);
 }
+
+#if LG_JIT
+/* LuaJIT opens its FFI by itself at the first literal such as 1LL (lj_lex.c), and where memory is refused half-way, or the
+ * library's table is collected, goes on with tables that are gone. So it is opened here, while nothing is refused, and its
+ * table kept, which no script can reach. */
+static void lg_open_ffi(lua_State *L) {
+  lua_pushcfunction(L, luaopen_ffi);
+  lua_call(L, 0, 1);
+  (void)luaL_ref(L, LUA_REGISTRYINDEX);
+}
+#endif
 
 static int lg_open_body(lua_State *L) {
   struct lg_state *st = lua_touserdata(L, 1);
   lua_settop(L, 0);
-#if LG_LUA >= 502
-  lg_names_find(L, st);
+#if LG_JIT
+  lg_open_ffi(L);
 #endif
   lg_env_build(L, st);
   (void)lg_gc(L, LUA_GCCOLLECT);
@@ -40,26 +48,42 @@ static int lg_panic(lua_State *L) {
   return 0;
 }
 
-static int lg_ops_open(struct lg_state *st) {
 #if LG_JIT
-  /* LuaJIT's own allocator cannot be replaced (its blocks must lie in the address range the JIT can reach): count in
-   * front of it. Blocks that luaL_newstate made go back to it as all others do. */
+/* LuaJIT's own allocator, counted in front of: where its blocks must lie in addresses of 32 bits (all 64-bit builds of 2.0), and
+ * where there is no reservation. A refusal inside lua_newstate() loses registers of its caller's (lj_vm_cpcall saves too few),
+ * and only with a reservation is it certain that the first blocks are there. Blocks that luaL_newstate() made go back to it as
+ * all others do. */
+static lua_State *lg_new_chained(struct lg_state *st) {
   lua_State *L = luaL_newstate();
-  if (L == NULL) return LG_NO_MEMORY;
+  if (L == NULL) return NULL;
   st->meter.chained = lua_getallocf(L, &st->meter.chained_ud);
   st->meter.current = (size_t)lua_gc(L, LUA_GCCOUNT, 0) * 1024 + (size_t)lua_gc(L, LUA_GCCOUNTB, 0);
   lua_setallocf(L, lg_meter_alloc, st);
-#elif LG_LUA >= 505
-  lua_State *L = lua_newstate(lg_first_alloc, st, luaL_makeseed(NULL));
-#elif LG_LUA >= 502
-  lua_State *L = lua_newstate(lg_first_alloc, st);
+  return L;
+}
+#endif
+
+static lua_State *lg_new_state(struct lg_state *st) {
+#if LG_JIT == 20
+  return lg_new_chained(st);
 #else
-  lua_State *L = lua_newstate(lg_meter_alloc, st);
+  int reserved = lg_arena_reserve(&st->meter.arena, st->range_bytes);
+#if LG_JIT
+  lua_State *L = reserved ? lua_newstate(lg_meter_alloc, st) : NULL;
+  return L != NULL ? L : lg_new_chained(st);
+#elif LG_LUA >= 505
+  (void)reserved;
+  return lua_newstate(lg_meter_alloc, st, luaL_makeseed(NULL));
+#else
+  (void)reserved;
+  return lua_newstate(lg_meter_alloc, st);
 #endif
+#endif
+}
+
+static int lg_ops_open(struct lg_state *st) {
+  lua_State *L = lg_new_state(st);
   if (L == NULL) return LG_NO_MEMORY;
-#if LG_LUA >= 502
-  lua_setallocf(L, lg_meter_alloc, st);
-#endif
   st->L = L;
   (void)lua_atpanic(L, lg_panic);
 #if LG_JIT
@@ -67,23 +91,35 @@ static int lg_ops_open(struct lg_state *st) {
 #endif
   int status = lg_protected(L, lg_open_body, st);
   if (status != LUA_OK) return LG_NO_MEMORY;
-  lg_arena_seal(&st->meter.arena);
-  st->base_bytes = st->meter.current;
+  /* LuaJIT may free a closure, whose making was refused half-way, as one of another size: its own slab knows better. */
+  lg_arena_seal(&st->meter.arena, LG_JIT ? 0 : LG_MIXED_AFTER_SEAL);
+  lg_state_keep(st);
   return LG_OK;
 }
 
+/* All that a state has lies in its arena, and goes with that. */
 static void lg_ops_close(struct lg_state *st) {
-  if (st->L == NULL) return;
 #if LG_JIT
-  /* lua_close tears LuaJIT's allocator down only when it finds it in place. */
-  lua_setallocf(st->L, st->meter.chained, st->meter.chained_ud);
+  if (st->L != NULL && st->meter.chained != NULL) {
+    /* lua_close tears LuaJIT's allocator down only when it finds it in place. */
+    lua_setallocf(st->L, st->meter.chained, st->meter.chained_ud);
+    lua_close(st->L);
+  }
 #endif
-  lua_close(st->L);
   st->L = NULL;
 }
 
-static const struct lg_ops lg_ops_table = {
-    LG_INSTANCE_NAME, LG_LUA, LG_JIT, lg_ops_open, lg_ops_close, lg_ops_compile, lg_ops_run, lg_ops_release, lg_ops_arm,
+/* Written by lg_..._resolve() alone, before the first state is made; see lua_api.h. */
+static struct lg_ops lg_ops_table = {
+    .instance = LG_INSTANCE_NAME,
+    .version = LG_LUA,
+    .jit = LG_JIT,
+    .open = lg_ops_open,
+    .close = lg_ops_close,
+    .compile = lg_ops_compile,
+    .run = lg_ops_run,
+    .release = lg_ops_release,
+    .arm = lg_ops_arm,
 };
 
 /* Fill lg_api from a loaded shared object: lookup(handle, name) is dlsym or a test's own. */
@@ -99,6 +135,7 @@ const struct lg_ops *LG_NAME(resolve)(void *(*lookup)(void *handle, const char *
     memcpy((char *)&table + lg_api_entries[i].offset, &symbol, sizeof symbol);
   }
   lg_api = table;
+  lg_ops_table.no_stop = lg_stop_find_text((const void *)(uintptr_t)lua_gettop, &lg_ops_table.text);
   return &lg_ops_table;
 }
 

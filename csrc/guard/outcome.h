@@ -20,4 +20,11 @@ enum lg_outcome {
   LG_RUN_UNWATCHED    /* nothing ran: the watchdog could not be set up (os_error) */
 };
 
+/* How a limit ended a run. */
+enum lg_stopped {
+  LG_STOPPED_NOT = 0,
+  LG_STOPPED_ERROR, /* by an error inside the script */
+  LG_STOPPED_STATE  /* its state was thrown away */
+};
+
 #endif

@@ -7,6 +7,7 @@
 #include <limits.h>
 
 #include "../lua/lua_api.h"
+#include "place.h"
 #include "state.h"
 
 /* The state a lua_State belongs to: our allocator's ud is the state, so this needs no registry look-up. */
@@ -22,24 +23,20 @@ static const char lg_interrupted_mark = 0; /* its address is the error value of 
  * so what ends the run from the inside (the budget, a host function) arms the hook that raises again behind it. */
 static int lg_raise_interrupt(lua_State *L) {
   struct lg_state *st = lg_state_of(L);
-  lg_call_forget(st);                    /* a __close may be called on the way out, before any instruction */
+  if (st->rp != NULL && st->rp->line == 0) lg_keep_place(L, st);
   if (st->ops != NULL) st->ops->arm(st); /* a library driven alone has no run to arm */
   lua_pushlightuserdata(L, (void *)(uintptr_t)&lg_interrupted_mark);
   return lua_error(L);
 }
 
-/* The run is being ended. */
-static inline int lg_is_interrupted(const struct lg_state *st) {
-  int reason = atomic_load_explicit(&st->interrupt, memory_order_relaxed);
-  return reason != LG_INT_NONE && reason != LG_INT_TICK;
-}
-
-/* The host's word: not 0 when the run is to end. Its functions are not disturbed by ticks. The next one is some time off, so
- * no more is needed than saying so. */
+/* The host's word: not 0 when the run is to end. Its functions are not disturbed by signals. The next tick is some time off,
+ * so no more is needed than saying so. */
 static int lg_host_word(struct lg_state *st) {
+  struct lg_stop *before = lg_stop_forbid();
   atomic_store(&st->watch.away, 1);
   int rc = st->rq->host_tick(st->rq->host);
   atomic_store(&st->watch.away, 0);
+  lg_stop_allow(before);
   return rc;
 }
 
@@ -83,6 +80,7 @@ enum { LG_BUDGET_STEP = 100 };
 /* Take a step off the budget; ends the run when it is used up. */
 static void lg_spend(struct lg_state *st, lua_State *L) {
   st->instructions_left -= LG_BUDGET_STEP;
+  atomic_store_explicit(&st->moves, st->moves + 1, memory_order_relaxed);
   if (st->instructions_left > 0 || lg_is_interrupted(st)) return;
   atomic_store(&st->interrupt, LG_INT_BUDGET);
   lg_raise_interrupt(L);
@@ -99,6 +97,7 @@ static void lg_collect_all(struct lg_state *st, lua_State *L) {
   }
   for (int cycles = 0; cycles < 2;) {
     lg_poll(st, L);
+    atomic_store_explicit(&st->moves, st->moves + 1, memory_order_relaxed); /* as much as the heap is large, no more */
     if (lg_gc_step(L) != 0) cycles++;
   }
 }

@@ -10,7 +10,8 @@
 
 enum { LG_BUFFER_KEEP = 1 << 16 };
 
-/* Call fn(L) protected, with ud as its only argument; leaves the stack as it was, whatever happens. LUA_OK or a status. */
+/* Call fn(L) protected, with ud as its only argument; leaves the stack as it was, whatever happens. LUA_OK or a status, whose
+ * text is kept where nothing more is known. */
 static int lg_protected(lua_State *L, lua_CFunction fn, void *ud) {
 #if LG_LUA == 501
   int status = lua_cpcall(L, fn, ud);
@@ -19,14 +20,20 @@ static int lg_protected(lua_State *L, lua_CFunction fn, void *ud) {
   lua_pushlightuserdata(L, ud);
   int status = lua_pcall(L, 1, 0, 0);
 #endif
-  if (status != LUA_OK) lua_pop(L, 1);
+  if (status == LUA_OK) return status;
+  struct lg_buf *message = &lg_state_of(L)->message;
+  size_t n = 0;
+  const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &n) : NULL;
+  if (text != NULL && message->len == 0) lg_keep_text(message, text, n);
+  lua_pop(L, 1);
   return status;
 }
 
-/* Forget the globals of the run: the state's own, and those its compiled script still holds. */
-static int lg_forget_globals(lua_State *L) {
+/* Forget the globals of the run: the state's own, and those its compiled script still holds; and a script that is not to be
+ * kept. */
+static int lg_forget_run(lua_State *L) {
   const struct lg_state *st = lua_touserdata(L, 1);
-  int ref = st->rq->ref >= 0 ? st->rq->ref : st->rp->ref;
+  int ref = st->rp->ref;
   (void)lua_rawgeti(L, LUA_REGISTRYINDEX, st->idle_ref);
   int idle = lua_gettop(L);
   lua_pushvalue(L, idle);
@@ -34,95 +41,134 @@ static int lg_forget_globals(lua_State *L) {
   if (ref >= 0) {
     (void)lua_rawgeti(L, LUA_REGISTRYINDEX, ref);
     lg_bind_globals(L, idle);
+    if (st->rq->ref < 0 && !st->rq->keep) luaL_unref(L, LUA_REGISTRYINDEX, ref);
   }
+  lua_pushboolean(L, 0);
+  lua_rawseti(L, LUA_REGISTRYINDEX, st->error_ref);
   return 0;
 }
 
-/* A full collection of the bare state costs 1 to 8 us and makes the next run's figures start from what is live. Where an
- * engine holds much compiled code, it waits until there is an eighth of that to collect, so that the cost of a run does
- * not grow with what the engine holds. */
-static int lg_worth_collecting(const struct lg_state *st) {
+/* In a call of its own: 5.1 gives every C function the globals of the moment, this one's too. */
+static int lg_collect(lua_State *L) {
+  struct lg_state *st = lua_touserdata(L, 1);
+  size_t before = 0;
+  do { /* of a string table or buffer that a run made large, Lua gives back half in each collection */
+    before = st->meter.current;
+    (void)lg_gc(L, LUA_GCCOLLECT);
+  } while (st->meter.current < before && st->meter.current > st->base_bytes);
+  return 0;
+}
+
+/* Whether a run left so much that the state is worth cleaning. Of a small one always: putting its image back takes less than a
+ * microsecond, and then each run of a script shows the same figures. Where an engine holds much compiled code, it waits until
+ * there is an eighth of that, so that the cost of a run does not grow with what the engine holds. */
+static int lg_worth_cleaning(const struct lg_state *st) {
   enum { LG_SMALL_STATE = 1 << 16 };
   size_t garbage = st->meter.current > st->base_bytes ? st->meter.current - st->base_bytes : 0;
   return st->base_bytes <= LG_SMALL_STATE || garbage > st->base_bytes / 8;
 }
 
-/* After a run, and in a call of its own: 5.1 gives every C function the globals of the moment, this one's too. */
-static int lg_collect(lua_State *L) {
-  struct lg_state *st = lua_touserdata(L, 1);
-  lua_pushboolean(L, 0);
-  lua_rawseti(L, LUA_REGISTRYINDEX, st->error_ref);
-  if (lg_worth_collecting(st)) {
-    size_t before = 0;
-    do { /* of a string table or buffer that a run made large, Lua gives back half in each collection */
-      before = st->meter.current;
-      (void)lg_gc(L, LUA_GCCOLLECT);
-    } while (st->meter.current < before && st->meter.current > st->base_bytes);
-    st->base_bytes = st->meter.current;
-  }
-  return 0;
-}
-
 static void lg_prepare(struct lg_state *st, const struct lg_request *rq, struct lg_report *rp) {
   memset(rp, 0, sizeof *rp);
-  rp->ref = -1;
+  rp->ref = rq->ref;
+  rp->globals = rq->globals;
   rp->outcome = -1;
   st->rq = rq;
   st->rp = rp;
+  st->compiled = (struct lg_compiled){0};
   st->error_kind = LG_ERROR_NONE;
   st->log_entries = 0;
   st->log_bytes = 0;
   st->instructions_left = rq->max_instructions;
   st->counted = rq->max_instructions > 0;
+  st->arms = 0;
+  st->stop.told_ns = 0;
+  st->stop.text = st->no_hard_stop || st->image.data == NULL || st->ops->no_stop != NULL ? NULL : &st->ops->text;
   lg_buf_reset(&st->output, LG_BUFFER_KEEP);
   lg_buf_reset(&st->logs, LG_BUFFER_KEEP);
   st->message.len = 0;
   st->traceback.len = 0;
   st->path.len = 0;
   atomic_store(&st->interrupt, LG_INT_NONE);
-  lg_call_remember(st);
   st->running = st->L;
   st->stack_floor = lg_c_floor();
   st->host_floor = lg_c_host_floor();
 }
 
-static void lg_outcome(struct lg_state *st, int status) {
+/* What the run's end came to. One that was given up ends for the reason it was told. */
+static void lg_outcome(struct lg_state *st, int abandoned) {
   struct lg_report *rp = st->rp;
-  if (rp->outcome == LG_RUN_OK || rp->outcome == LG_RUN_UNWATCHED) return;
-  if (lg_is_interrupted(st)) {
+  if (!abandoned && (rp->outcome == LG_RUN_OK || rp->outcome == LG_RUN_UNWATCHED)) return;
+  if (abandoned || lg_is_interrupted(st)) {
     int reason = atomic_load(&st->interrupt);
     rp->outcome = reason == LG_INT_TIMEOUT    ? LG_RUN_TIMEOUT
                   : reason == LG_INT_CPU      ? LG_RUN_CPU
                   : reason == LG_INT_BUDGET   ? LG_RUN_BUDGET
                   : reason == LG_INT_CALLBACK ? LG_RUN_CALLBACK
                                               : LG_RUN_INTERRUPTED;
+    rp->stopped = abandoned ? LG_STOPPED_STATE : LG_STOPPED_ERROR;
     return;
   }
-  if (rp->outcome == -1) rp->outcome = status == LUA_ERRMEM ? lg_memory_outcome(st) : LG_RUN_ERROR;
+  if (rp->outcome == -1) rp->outcome = st->status == LUA_ERRMEM ? lg_memory_outcome(st) : LG_RUN_ERROR;
+  if (rp->outcome == LG_RUN_MEMORY || rp->outcome == LG_RUN_OUTPUT) rp->stopped = LG_STOPPED_ERROR;
   if (rp->outcome != LG_RUN_ERROR) return;
   if (st->error_kind == LG_ERROR_FORBIDDEN) rp->outcome = LG_RUN_FORBIDDEN;
   rp->cause = st->error_kind == LG_ERROR_CALLBACK;
 }
 
-static void lg_finish(struct lg_state *st, int status) {
+static void lg_figures(struct lg_state *st) {
   struct lg_report *rp = st->rp;
-  struct lg_meter *m = &st->meter;
-  lg_outcome(st, status);
+  const struct lg_meter *m = &st->meter;
+  const struct lg_compiled *c = &st->compiled;
   if (rp->end_bytes == 0) rp->end_bytes = m->current;
-  rp->peak_bytes = m->peak;
-  rp->allocated_bytes = m->allocated_bytes;
-  rp->allocation_count = m->allocation_count;
-  rp->refused_allocations = m->refused;
+  rp->peak_bytes = m->peak > rp->start_bytes + c->growth ? m->peak : rp->start_bytes + c->growth;
+  rp->allocated_bytes = m->allocated_bytes + c->allocated_bytes;
+  rp->allocation_count = m->allocation_count + c->allocation_count;
+  rp->refused_allocations = m->refused + c->refused_allocations;
   rp->wanted_bytes = m->wanted;
-  rp->reserved_bytes = lg_meter_reserved(m);
-  lg_lift_limit(st);
-  st->running = NULL;
-  lg_boxes_clear(st);
+  rp->reserved_bytes = lg_state_held(st);
+}
+
+/* Nothing of what was half-way is known any more: what the script had outside of its state is let go, and what it had logged
+ * stays. */
+static void lg_abandon(struct lg_state *st) {
+  st->hard_stops++;
+  st->output.len = 0;
+  st->message.len = 0;
+  st->traceback.len = 0;
+  st->rp->line = 0;
+  st->meter.arena.capped = 0;
+}
+
+/* The state as the next run needs it. */
+static void lg_clean_up(struct lg_state *st, int abandoned) {
   lg_buf_reset(&st->scratch, 0); /* a run that ended inside string.rep left its text there */
+  if (abandoned || (st->image.data != NULL && lg_worth_cleaning(st))) {
+    lg_state_rewind(st);
+    return;
+  }
+  lg_boxes_clear(st);
   (void)lua_sethook(st->L, NULL, 0, 0);
-  (void)lg_protected(st->L, lg_forget_globals, st);
-  (void)lg_protected(st->L, lg_collect, st);
-  lg_arena_trim(&m->arena, m->peak);
+  (void)lg_protected(st->L, lg_forget_run, st);
+  if (st->image.data != NULL) {
+    st->dirty = 1;
+    return;
+  }
+  if (lg_worth_cleaning(st)) {
+    (void)lg_protected(st->L, lg_collect, st);
+    st->base_bytes = st->meter.current;
+  }
+  lg_arena_trim(&st->meter.arena, st->meter.peak);
+}
+
+static void lg_finish(struct lg_state *st, int abandoned) {
+  st->running = NULL;
+  if (abandoned) lg_abandon(st);
+  lg_outcome(st, abandoned);
+  lg_figures(st);
+  lg_lift_limit(st);
+  lg_clean_up(st, abandoned);
+  if (st->rq->ref >= 0 || !st->rq->keep) st->rp->ref = -1; /* only what was compiled now, and stays, is news */
   st->rq = NULL;
   st->rp = NULL;
 }
@@ -131,20 +177,80 @@ static void lg_probe_at(struct lg_report *rp, struct lg_probe_reading *reading) 
   if (rp->process_status == LG_OK) rp->process_status = lg_probe_read(reading, &rp->process_os_error);
 }
 
-/* The part runs and compiles share: watched, timed, protected. */
-static void lg_guarded(struct lg_state *st, const struct lg_request *rq, struct lg_report *rp, lua_CFunction body) {
+static void lg_call_compile(void *ud) {
+  struct lg_state *st = ud;
+  st->status = lg_protected(st->L, lg_compile_body, st);
+}
+
+static void lg_call_collect(void *ud) {
+  struct lg_state *st = ud;
+  (void)lg_protected(st->L, lg_collect, st);
+}
+
+static void lg_call_run(void *ud) {
+  struct lg_state *st = ud;
+  st->status = lg_protected(st->L, lg_run_body, st);
+}
+
+/* Whether the run goes on after what it has done so far. */
+static int lg_goes_on(const struct lg_state *st) {
+  return st->status == LUA_OK && st->rp->outcome == -1 && !lg_is_interrupted(st);
+}
+
+/* Compile the source. One that is to be kept becomes part of the image before anything of it runs. 1 when it was given up. */
+static int lg_compile(struct lg_state *st) {
+  struct lg_meter *m = &st->meter;
+  if (lg_stop_call(&st->stop, lg_call_compile, st)) {
+    st->rp->ref = -1;
+    return 1;
+  }
+  lg_lift_limit(st);
+  size_t start = st->rp->start_bytes;
+  st->compiled = (struct lg_compiled){m->peak - start, 0, m->allocated_bytes, m->allocation_count, m->refused};
+  if (!lg_goes_on(st)) return 0;
+  if (st->rq->keep && st->image.data != NULL) {
+    if (lg_stop_call(&st->stop, lg_call_collect, st)) {
+      st->rp->ref = -1;
+      return 1;
+    }
+    st->running = NULL; /* no hook gets into the image */
+    (void)lua_sethook(st->L, NULL, 0, 0);
+    lg_state_keep(st);
+    st->running = st->L;
+    if (st->image.data == NULL) st->stop.text = NULL;
+  }
+  st->compiled.kept = m->current > start ? m->current - start : 0;
+  return 0;
+}
+
+/* The part runs and compiles share: compile where there is a source, then, unless that is all, run. 1 when it was given up. */
+static int lg_execute(struct lg_state *st, int only_compile) {
+  st->status = LUA_OK;
+  if (st->rq->ref < 0) {
+    if (lg_compile(st)) return 1;
+    if (!lg_goes_on(st)) return 0;
+    if (only_compile) {
+      st->rp->outcome = LG_RUN_OK;
+      return 0;
+    }
+  }
+  return lg_stop_call(&st->stop, lg_call_run, st);
+}
+
+/* Watched, timed, protected. */
+static void lg_guarded(struct lg_state *st, const struct lg_request *rq, struct lg_report *rp, int only_compile) {
+  if (st->dirty && lg_begins_clean(rq)) lg_state_rewind(st);
   lg_prepare(st, rq, rp);
-  int status = LUA_OK;
+  int abandoned = 0;
   int64_t started = lg_now_ns();
   const struct lg_watch_limits limits = {
       rq->timeout_ns > 0 && rq->timeout_ns < INT64_MAX - started ? started + rq->timeout_ns : INT64_MAX, rq->cpu_ns,
-      rq->tick_ns, rq->by_hook};
-  void (*fire)(struct lg_watch *, int) = rq->by_hook ? lg_state_flagged : lg_state_fired;
-  if (lg_watch_begin(&st->watch, started, &limits, fire, &rp->os_error) == LG_OK) {
+      rq->tick_ns, st->stop.text != NULL, st->counted ? &st->moves : NULL};
+  if (lg_watch_begin(&st->watch, started, &limits, lg_state_fired, &rp->os_error) == LG_OK) {
     uint64_t begun = lg_watch_begun();
     int shared = lg_watch_active() > 1;
     if (rq->measure_process) lg_probe_at(rp, &rp->before);
-    status = lg_protected(st->L, body, st);
+    abandoned = lg_execute(st, only_compile);
     if (rq->measure_process) lg_probe_at(rp, &rp->after);
     rp->process_shared = shared || lg_watch_begun() != begun;
     lg_watch_end(&st->watch);
@@ -152,15 +258,15 @@ static void lg_guarded(struct lg_state *st, const struct lg_request *rq, struct 
     rp->outcome = LG_RUN_UNWATCHED;
   }
   rp->duration_ns = lg_now_ns() - started;
-  lg_finish(st, status);
+  lg_finish(st, abandoned);
 }
 
 static void lg_ops_run(struct lg_state *st, const struct lg_request *rq, struct lg_report *rp) {
-  lg_guarded(st, rq, rp, lg_run_body);
+  lg_guarded(st, rq, rp, 0);
 }
 
 static void lg_ops_compile(struct lg_state *st, const struct lg_request *rq, struct lg_report *rp) {
-  lg_guarded(st, rq, rp, lg_compile_body);
+  lg_guarded(st, rq, rp, 1);
 }
 
 #endif

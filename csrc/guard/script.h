@@ -20,13 +20,9 @@ static void lg_mention_nul(struct lg_state *st) {
   (void)lg_buf_append(&st->message, text, (size_t)len);
 }
 
-/* Load rq's script on the stack; or set the outcome and return 0. */
+/* Compile rq's source onto the stack; or set the outcome and return 0. */
 static int lg_load_script(lua_State *L, struct lg_state *st) {
   const struct lg_request *rq = st->rq;
-  if (rq->ref >= 0) {
-    (void)lua_rawgeti(L, LUA_REGISTRYINDEX, rq->ref);
-    return 1;
-  }
   struct lg_load_source src = {st, rq->source, rq->source_len, 0, NULL};
   if (rq->source_len > 0 && rq->source[0] == '\033') {
     st->rp->outcome = LG_RUN_SYNTAX;
@@ -106,13 +102,11 @@ static int lg_stack_suffices(struct lg_state *st) {
 }
 
 /* From here on the heap may grow to the request's limit above `start`, and what the state holds from the system is bounded
- * too: fragmentation takes some, but not many times the limit. */
+ * too. */
 static void lg_impose_limit(struct lg_state *st, size_t start) {
-  enum { LG_TIMES = 4, LG_MORE = 16 << 20 };
   size_t growth = st->rq->memory_limit;
-  size_t limit = growth > LG_NO_LIMIT - start ? LG_NO_LIMIT : start + growth;
-  st->meter.limit = limit;
-  st->meter.arena.reserved_max = limit > LG_NO_LIMIT / LG_TIMES - LG_MORE ? LG_NO_LIMIT : limit * LG_TIMES + LG_MORE;
+  st->meter.limit = growth > LG_NO_LIMIT - start ? LG_NO_LIMIT : start + growth;
+  st->meter.arena.reserved_max = lg_reserved_most(st->meter.limit);
 }
 
 static void lg_lift_limit(struct lg_state *st) {
@@ -120,18 +114,13 @@ static void lg_lift_limit(struct lg_state *st) {
   st->meter.arena.reserved_max = LG_NO_LIMIT;
 }
 
-/* The script itself, under its limit, from compile to packed output. Index 1 holds the globals. */
+/* The script itself, under its limit, from its first instruction to its packed output. Index 1 holds the globals. */
 static void lg_run_limited(lua_State *L, struct lg_state *st, size_t start) {
-  const struct lg_request *rq = st->rq;
   lg_impose_limit(st, start);
   lua_pushcfunction(L, lg_on_error); /* index 2 */
-  if (!lg_load_script(L, st)) return;
+  (void)lua_rawgeti(L, LUA_REGISTRYINDEX, st->rp->ref);
   lg_bind_globals(L, 1);
-  if (rq->ref < 0 && rq->keep) {
-    lua_pushvalue(L, 3);
-    st->rp->ref = luaL_ref(L, LUA_REGISTRYINDEX);
-  }
-  if (rq->max_instructions > 0 || rq->by_hook) lg_hook_steadily(L, st);
+  if (st->counted) lg_hook_steadily(L, st);
   int status = lua_pcall(L, 0, LUA_MULTRET, 2);
   if (status == LUA_OK) {
     st->rp->end_bytes = st->meter.current;
@@ -145,37 +134,35 @@ static void lg_run_limited(lua_State *L, struct lg_state *st, size_t start) {
     lg_keep_message(L, st, -1);
 }
 
-/* Garbage of earlier runs that goes while this one runs hides as much of what this one makes, so a script that can ask
- * for a collection begins without any. (What lg_worth_collecting leaves, Lua collects by itself only once a run has made
- * seven times as much.) */
-static void lg_begin_clean(lua_State *L, struct lg_state *st, uint64_t globals) {
+/* Garbage of earlier runs that goes while this one runs hides as much of what this one makes, so a script that can ask for a
+ * collection begins without any. (What is not worth cleaning, Lua collects by itself only once a run has made seven times as
+ * much.) */
+static int lg_begins_clean(const struct lg_request *rq) {
   static const char name[] = "collectgarbage";
-  if (st->meter.current <= st->base_bytes) return;
-  if ((globals >> lg_global_index(name, sizeof name - 1) & 1) == 0) return;
-  (void)lg_gc(L, LUA_GCCOLLECT);
-  st->base_bytes = st->meter.current;
+  return rq->ref < 0 || (rq->globals >> lg_global_index(name, sizeof name - 1) & 1) != 0;
 }
 
 static int lg_run_body(lua_State *L) {
   struct lg_state *st = lua_touserdata(L, 1);
   const struct lg_request *rq = st->rq;
   lua_settop(L, 0);
-  if (rq->ref < 0) st->rp->globals = lg_mentioned(st, rq->source, rq->source_len);
-  uint64_t globals = rq->ref < 0 ? st->rp->globals : rq->globals;
-  lg_begin_clean(L, st, globals);
-  lg_env_push(L, st, globals);
+  if (st->image.data == NULL && st->meter.current > st->base_bytes && rq->ref >= 0 && lg_begins_clean(rq)) {
+    (void)lg_gc(L, LUA_GCCOLLECT);
+    st->base_bytes = st->meter.current;
+  }
+  lg_env_push(L, st, st->rp->globals);
   lg_meter_begin(&st->meter);
-  size_t start = st->meter.current;
-  st->rp->start_bytes = start;
+  st->rp->start_bytes = st->meter.current - st->compiled.kept; /* what was compiled for this run is part of its growth */
   if (!lg_stack_suffices(st)) return 0;
   if (rq->context != NULL) {
     lg_unpack(L, rq->context, rq->context_len);
     lua_setfield(L, 1, "context");
   }
-  lg_run_limited(L, st, start);
+  lg_run_limited(L, st, st->rp->start_bytes);
   return 0;
 }
 
+/* Compile the source and note it in the registry: rp->ref. */
 static int lg_compile_body(lua_State *L) {
   struct lg_state *st = lua_touserdata(L, 1);
   const struct lg_request *rq = st->rq;
@@ -183,12 +170,11 @@ static int lg_compile_body(lua_State *L) {
   lg_meter_begin(&st->meter);
   st->rp->start_bytes = st->meter.current;
   if (!lg_stack_suffices(st)) return 0;
+  st->rp->globals = lg_mentioned(st, rq->source, rq->source_len);
   lg_impose_limit(st, st->meter.current);
   if (!lg_load_script(L, st)) return 0;
-  st->rp->outcome = LG_RUN_OK;
-  st->rp->globals = lg_mentioned(st, rq->source, rq->source_len);
   lg_lift_limit(st);
-  if (rq->keep) st->rp->ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  st->rp->ref = luaL_ref(L, LUA_REGISTRYINDEX);
   return 0;
 }
 

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cputime.h"
+
 /* A copy of an array of strings; NULL entries are not allowed. Returns NULL when memory is refused. */
 static char **copy_strings(int count, const char *const *strings) {
   char **copy = calloc((size_t)count + 1, sizeof *copy);
@@ -31,6 +33,8 @@ struct lg_state *lg_state_new(const struct lg_ops *ops, int function_count, cons
   struct lg_state *st = calloc(1, sizeof *st);
   if (st == NULL) return NULL;
   lg_meter_init(&st->meter);
+  st->meter.arena.due = &st->interrupt;
+  st->range_bytes = LG_RANGE_MOST;
   st->ops = ops;
   st->function_count = function_count;
   st->environ_count = environ_count;
@@ -46,6 +50,7 @@ struct lg_state *lg_state_new(const struct lg_ops *ops, int function_count, cons
 void lg_state_free(struct lg_state *st) {
   if (st == NULL) return;
   st->ops->close(st);
+  lg_image_drop(&st->image, &st->meter.arena);
   lg_meter_close(&st->meter);
   struct lg_buf *buffers[] = {&st->scratch,   &st->output, &st->logs, &st->message,
                               &st->traceback, &st->path,   &st->args, &st->result};
@@ -55,22 +60,51 @@ void lg_state_free(struct lg_state *st) {
   free(st);
 }
 
-/* Raise the run's flag, unless it is up for a reason that counts as much. */
-static struct lg_state *raise_flag(struct lg_watch *watch, int reason) {
-  struct lg_state *st = (struct lg_state *)(void *)((char *)watch - offsetof(struct lg_state, watch));
+void lg_state_flag(struct lg_state *st, int reason) {
   int now = atomic_load(&st->interrupt);
   while (now == LG_INT_NONE || (now == LG_INT_TICK && reason != LG_INT_TICK)) {
     if (atomic_compare_exchange_weak(&st->interrupt, &now, reason)) break;
   }
-  if (reason != LG_INT_TICK) lg_call_forget(st);
-  return st;
 }
 
-void lg_state_fired(struct lg_watch *watch, int reason) {
-  struct lg_state *st = raise_flag(watch, reason);
+/* For a deep call list setting the hook takes milliseconds in 5.4 and 5.5. So that is counted: ticks take a bounded share of a
+ * starved thread's time, and none of the time that a run has to end by itself. */
+int lg_state_fired(struct lg_watch *watch, int reason, uintptr_t pc) {
+  struct lg_state *st = (struct lg_state *)(void *)((char *)watch - offsetof(struct lg_state, watch));
+  lg_state_flag(st, reason);
+  if (reason != LG_INT_TICK && lg_stop_wanted(&st->stop, pc)) return 1;
+  int64_t before = lg_cpu_here_ns();
   st->ops->arm(st);
+  int64_t after = lg_cpu_here_ns();
+  if (before < 0 || after < before) return 0;
+  if (reason == LG_INT_TICK)
+    lg_watch_ticked(watch, after, after - before);
+  else
+    st->stop.told_ns = st->stop.told_ns == 0 ? after : st->stop.told_ns + (after - before);
+  return 0;
 }
-
-void lg_state_flagged(struct lg_watch *watch, int reason) { (void)raise_flag(watch, reason); }
 
 int lg_state_interrupt(struct lg_state *st, int reason) { return lg_watch_fire(&st->watch, reason); }
+
+void lg_state_keep(struct lg_state *st) {
+  st->dirty = 0;
+  st->base_bytes = st->meter.current;
+  if (st->meter.chained == NULL) (void)lg_image_take(&st->image, &st->meter.arena);
+}
+
+void lg_state_rewind(struct lg_state *st) {
+  lg_image_put_back(&st->image, &st->meter.arena, st->meter.peak);
+  st->meter.current = st->base_bytes;
+  st->boxes = NULL;
+  st->dirty = 0;
+}
+
+const char *lg_state_no_stop(const struct lg_state *st) {
+  if (st->no_hard_stop) return "it was turned off (hard_stop=False)";
+  if (st->ops->no_stop != NULL) return st->ops->no_stop;
+  if (st->meter.chained != NULL) return "this Lua brings an allocator of its own";
+  if (st->meter.arena.range.size == 0)
+    return sizeof(void *) > 4 ? "the system refused a reservation of addresses"
+                              : "on 32 bits there are not enough addresses to reserve some";
+  return st->image.data == NULL ? "there was no memory for an image of the state" : NULL;
+}

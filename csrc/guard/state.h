@@ -11,9 +11,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "../meter/image.h"
 #include "../meter/meter.h"
 #include "../probe/lg_probe.h"
 #include "buf.h"
+#include "hardstop.h"
 #include "outcome.h"
 #include "watchdog.h"
 
@@ -27,7 +29,7 @@ enum lg_interrupt_reason {
   LG_INT_CALLBACK,
   LG_INT_TICK = LG_WATCH_TICK, /* the host wants a word: see lg_attend */
   LG_INT_CPU = LG_WATCH_CPU,
-  LG_INT_BUDGET
+  LG_INT_BUDGET = LG_WATCH_BUDGET
 };
 
 /* See to what the host has to do in between (Python's signal handlers); 0 to go on, else the run ends. On the run's
@@ -58,7 +60,6 @@ struct lg_request {
   size_t max_log_entries;
   int measure_process; /* read the process probe before and after */
   int64_t tick_ns;     /* call host_tick about this often, 0 for never */
-  int by_hook;         /* a hook that is there all along looks whether the run is due; no signal is used */
   lg_host_tick host_tick;
   lg_host_call host_call;
   void *host;
@@ -67,7 +68,8 @@ struct lg_request {
 struct lg_report {
   int outcome;  /* enum lg_outcome */
   int ref;      /* with keep and a good compile: the script's ref, else -1 */
-  int line;     /* of an error; 0 when unknown */
+  int stopped;  /* enum lg_stopped */
+  int line;     /* of an error, or where a limit ended the run; 0 when unknown */
   int os_error; /* of LG_RUN_UNWATCHED */
   int cause;    /* the error is the one the last failing callback raised */
   size_t start_bytes, end_bytes, peak_bytes, reserved_bytes;
@@ -101,6 +103,16 @@ struct lg_ops {
   void (*release)(struct lg_state *st, int ref, int collects);
   /* Arm the interrupt hook on the running coroutine. Async-signal-safe; only on the run's own thread. */
   void (*arm)(struct lg_state *st);
+  /* Lua's code, found when the functions were. */
+  struct lg_text text;
+  const char *no_stop; /* NULL, or why there is no hard stop with this Lua */
+};
+
+/* What compiling took where it is a part of the run. */
+struct lg_compiled {
+  size_t growth; /* bytes at its peak above where it began */
+  size_t kept;   /* bytes that remain of it */
+  uint64_t allocated_bytes, allocation_count, refused_allocations;
 };
 
 /* What kind of error value is kept at error_ref. */
@@ -112,14 +124,14 @@ struct lg_state {
   struct lua_State *L;                /* main coroutine */
   struct lua_State *volatile running; /* the coroutine that runs now; read by the signal handler */
   atomic_int interrupt;               /* enum lg_interrupt_reason */
-  void *first_block;                  /* what Lua keeps its shared state in (event_names.h) */
-  size_t first_size;
-  volatile uintptr_t *call_entry; /* where the name of __call is kept; NULL but in Lua 5.4 */
-  uintptr_t call_name;            /* what belongs there */
-  uintptr_t no_call[8];           /* a name that no table has */
   const char *stack_floor;        /* how deep this run's C stack may go; NULL when not known */
   const char *host_floor;         /* how deep where it calls a host function, which needs a stack of its own */
   struct lg_watch watch;          /* this run's entry with the watchdog */
+  struct lg_stop stop;            /* where the run's thread can be sent back to */
+  struct lg_image image;          /* of the state between runs; its data is NULL when there is none */
+  int dirty;                      /* a run left what is not in the image */
+  int status;                     /* how the protected call ended (run.h) */
+  struct lg_compiled compiled;    /* what compiling took in a run that compiles its script */
   const struct lg_request *rq;    /* the run in progress, else NULL */
   struct lg_report *rp;
   struct lg_buf scratch; /* bytes that are about to become one string (lib_rep.h) */
@@ -127,12 +139,16 @@ struct lg_state {
   size_t log_entries;        /* this run's */
   size_t log_bytes;          /* of their messages */
   int64_t instructions_left; /* of max_instructions */
+  atomic_uint moves;         /* changes with them */
+  int arms;                  /* how often this run has been told to end by a hook */
+  uint64_t hard_stops;       /* so far */
+  size_t range_bytes;        /* addresses to reserve; read by ops->open only */
+  int no_hard_stop;          /* the host does without */
   int counted;               /* the run has max_instructions; not asked of rq, which a greenlet's stack may hold */
   int env_ref;               /* registry: template of the globals */
   struct lg_boxed *boxes;    /* blocks of this run's string buffers (strbuf.h) */
   size_t box_run;            /* tells this run's boxes from earlier ones' */
   int box_ref;               /* registry: metatable of string buffers (strbuf.h) */
-  int mode_ref;              /* registry: the name under which the collector finds __mode (event_names.h), or 0 */
   int idle_ref;              /* registry: the empty globals between runs */
   int error_ref;             /* registry: the last error value that a host function or the sandbox raised */
   int error_kind;            /* enum lg_error_kind */
@@ -146,21 +162,38 @@ struct lg_state {
   uint64_t random[4]; /* math.random's generator; lg_random_begin() (lib_math.h) makes it fresh for a run */
 };
 
-/* struct lg_watch's callbacks for a state's run: on its thread, async-signal-safe; and, with by_hook, on any thread. */
-void lg_state_fired(struct lg_watch *watch, int reason);
-void lg_state_flagged(struct lg_watch *watch, int reason);
+/* struct lg_watch's callback for a state's run. */
+int lg_state_fired(struct lg_watch *watch, int reason, uintptr_t pc);
 
-/* Let the state find no __call from now on, or find it again. The first: async-signal-safe, and on any thread. */
-static inline void lg_call_forget(struct lg_state *st) {
-  if (st->call_entry != NULL) *st->call_entry = (uintptr_t)st->no_call;
-}
-static inline void lg_call_remember(struct lg_state *st) {
-  if (st->call_entry != NULL) *st->call_entry = st->call_name;
-}
+/* Raise the run's flag, unless it is up for a reason that counts as much. Any thread; async-signal-safe. */
+void lg_state_flag(struct lg_state *st, int reason);
+
+/* Take an image of the state, between runs; where there can be none, it goes on without. */
+void lg_state_keep(struct lg_state *st);
+
+/* Put the image back: the state is what it was when that was taken. */
+void lg_state_rewind(struct lg_state *st);
+
+/* NULL, or why runs of this state have no hard stop. */
+const char *lg_state_no_stop(const struct lg_state *st);
+
+/* What the state holds from the system and the C library for its heap: the arena, and the image of it. */
+static inline size_t lg_state_held(const struct lg_state *st) { return lg_meter_reserved(&st->meter) + st->image.room; }
 
 /* Allocate a state for `ops`; NULL when memory is refused. Names are copied. Call ops->open next. */
 struct lg_state *lg_state_new(const struct lg_ops *ops, int function_count, const char *const *function_names,
                               int environ_count, const char *const *environ_pairs);
+
+/* What the state may hold from the system where its heap is bounded: fragmentation takes some, but not many times the limit. */
+static inline size_t lg_reserved_most(size_t limit) {
+  const size_t times = 4;
+  const size_t more = (size_t)16 << 20;
+  return limit > (LG_NO_LIMIT - more) / times ? LG_NO_LIMIT : limit * times + more;
+}
+
+/* The most addresses that a state may reserve; 0 where addresses are scarce. A caller that knows the limit sets range_bytes to
+ * less. */
+#define LG_RANGE_MOST (sizeof(void *) > 4 ? (size_t)UINT32_MAX + 1 : 0)
 
 /* Close and free. Safe on a state whose open() failed. */
 void lg_state_free(struct lg_state *st);

@@ -1,7 +1,7 @@
 /* Wire bytes -> Lua value. Once per Lua version.
  *
  * Contract: inside a protected call (raises on memory), on the run's thread. The bytes come from the entry module's
- * encoder; they are bounds-checked all the same, and malformed ones raise an error. */
+ * encoder; they are bounds-checked all the same, and malformed ones raise an error. Looks at the deadline for every value. */
 #ifndef LG_UNPACK_H
 #define LG_UNPACK_H
 
@@ -76,6 +76,7 @@ static void lg_unpack_value(lua_State *L, struct lg_reader *r, int depth) {
   uint32_t n32 = 0;
   uint64_t n64 = 0;
   if (depth > LG_WIRE_MAX_DEPTH) luaL_error(L, "data nested too deeply");
+  lg_poll(lg_state_of(L), L);
   lg_unpack_take(L, r, &tag, 1);
   switch (tag) {
     case LG_W_NIL: lua_pushnil(L); break;

@@ -9,13 +9,15 @@
 #include <time.h>
 
 #include "cputime.h"
+#include "hardstop.h"
 #include "lg_status.h"
-
-enum { LG_SIGNAL = SIGURG };
 
 /* A watch that was told to end and has not, is told again: first after 1 ms, then at growing intervals. */
 static const int64_t first_interval_ns = 1000000;
 static const int64_t last_interval_ns = 100000000;
+static const int64_t insisting_ns = 4000000;  /* the longest for a run that can be sent elsewhere */
+static const int64_t away_interval_ns = 10000000;
+static const int64_t moves_every_ns = 20000000; /* so often it is looked whether a count moves */
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t wake;
@@ -28,6 +30,8 @@ static int prepared;             /* under mutex; condition and fork handlers are
 static int condition_made;       /* under mutex; of these, what must not be done twice */
 static int forks_handled;        /* under mutex */
 static int handler_installed;    /* under mutex */
+static atomic_int the_signal = SIGURG; /* written under mutex, until the handler is installed */
+static uint32_t jitter = 1;      /* under mutex */
 static atomic_int exits_handled; /* written under mutex; the key below is there */
 static pthread_key_t exiting;    /* its destructor is how the end of a thread is noticed */
 static pthread_mutex_t forking =
@@ -120,15 +124,25 @@ static void chain(int sig, siginfo_t *info, void *context) {
   (void)set_chain_depth(depth);
 }
 
-/* On the thread of a run that is due, or on any thread for somebody else's SIGURG. */
+static void handle(int sig, siginfo_t *info, void *context);
+
+/* Whether the kernel calls our handler for the signal: a context that another handler hands on need not be the thread's. */
+static int on_top(int sig) {
+  struct sigaction now;
+  return sigaction(sig, NULL, &now) == 0 && (now.sa_flags & SA_SIGINFO) && now.sa_sigaction == handle;
+}
+
+/* On the thread of a run that is due, or on any thread for somebody else's signal of the same number. */
 static void handle(int sig, siginfo_t *info, void *context) {
   int saved = errno;
   int ours = 0;
+  int direct = context != NULL && chain_depth() == 0;
+  uintptr_t pc = direct ? lg_context_pc(context) : 0;
   for (struct lg_watch *w = ran_here() ? current : NULL; w != NULL; w = w->outer) {
     int reason = atomic_load(&w->reason);
     if (atomic_exchange(&w->tick, 0) && reason == 0) reason = LG_WATCH_TICK;
     if (reason == 0) continue;
-    w->fire(w, reason);
+    if (w->fire(w, reason, pc) && on_top(sig)) lg_stop_redirect(context);
     ours = 1;
   }
   if (!ours || chain_depth() > 0) chain(sig, info, context);
@@ -160,7 +174,7 @@ static void remember_handler(const struct sigaction *found) {
 /* Put our handler in front of what is there. Under mutex. 0 or errno. */
 static int install_handler(void) {
   struct sigaction now;
-  if (sigaction(LG_SIGNAL, NULL, &now) != 0) return errno;
+  if (sigaction(atomic_load(&the_signal), NULL, &now) != 0) return errno;
   if ((now.sa_flags & SA_SIGINFO) && now.sa_sigaction == handle) return 0;
   struct sigaction ours = {0};
   ours.sa_sigaction = handle;
@@ -168,23 +182,48 @@ static int install_handler(void) {
   (void)sigemptyset(&ours.sa_mask);
   unsigned before = atomic_load(&order);
   remember_handler(&now);
-  if (sigaction(LG_SIGNAL, &ours, NULL) == 0) return 0;
+  if (sigaction(atomic_load(&the_signal), &ours, NULL) == 0) return 0;
   int rc = errno;
   atomic_store(&order, before);
   return rc;
 }
 
-/* Tell a due run's thread. Under mutex, so the run, and with it its thread, cannot end meanwhile. */
+/* Between half and one and a half times as long: a signal with a lower number that comes together with ours each time would
+ * hide where the thread was. Under mutex. */
+static int64_t jittered(int64_t ns) {
+  jitter ^= jitter << 13;
+  jitter ^= jitter >> 17;
+  jitter ^= jitter << 5;
+  return ns / 2 + (int64_t)(jitter % (uint32_t)ns);
+}
+
+/* Tell a due run's thread, unless it is in a host function: on its return the run looks by itself. Either this sees
+ * lg_watch_leave(), or that sees the reason and waits for the mutex. Under mutex, so the run, and with it its thread, cannot
+ * end meanwhile. */
 static void kick(struct lg_watch *w, int64_t now) {
-  if (w->no_signal) {
-    w->fire(w, atomic_load(&w->reason));
-  } else {
-    (void)install_handler();
-    (void)pthread_kill(w->thread, LG_SIGNAL);
+  if (atomic_load(&w->away)) {
+    w->kick_ns = now + away_interval_ns;
+    return;
   }
+  (void)install_handler();
+  (void)pthread_kill(w->thread, atomic_load(&the_signal));
   w->interval_ns = w->interval_ns == 0 ? first_interval_ns : w->interval_ns * 2;
-  if (w->interval_ns > last_interval_ns) w->interval_ns = last_interval_ns;
-  w->kick_ns = now + w->interval_ns;
+  if (w->interval_ns > w->interval_most_ns) w->interval_ns = w->interval_most_ns;
+  w->kick_ns = now + jittered(w->interval_ns);
+}
+
+/* Whether a count of instructions has stood still for too long. Under mutex. */
+static int stands_still(struct lg_watch *w, int64_t now) {
+  if (w->moves == NULL || (now >= 0 && w->moves_look_ns > now)) return 0;
+  w->moves_look_ns = now + moves_every_ns;
+  int64_t used = lg_cpu_clock_ns(w->cpu_clock);
+  if (used < 0) return 1;
+  unsigned moves = atomic_load(w->moves);
+  if (moves == w->moves_seen && w->moved_ns >= 0 && !atomic_load(&w->away))
+    return used - w->moved_ns >= LG_WATCH_STILL_NS;
+  w->moves_seen = moves;
+  w->moved_ns = used;
+  return 0;
 }
 
 /* Whether a run's time is over, and for which reason. A clock that cannot be read enforces nothing: then it is over, too.
@@ -192,6 +231,7 @@ static void kick(struct lg_watch *w, int64_t now) {
 static int due_reason(struct lg_watch *w, int64_t now) {
   if (now < 0 && w->deadline_ns != INT64_MAX) return LG_WATCH_DEADLINE;
   if (w->deadline_ns <= now && w->paused_ns == 0) return LG_WATCH_DEADLINE;
+  if (stands_still(w, now)) return LG_WATCH_BUDGET;
   if (w->cpu_check_ns == INT64_MAX || (now >= 0 && w->cpu_check_ns > now)) return 0;
   int64_t used = lg_cpu_clock_ns(w->cpu_clock);
   if (used < 0 || used >= w->cpu_limit_ns) return LG_WATCH_CPU;
@@ -203,16 +243,15 @@ static int due_reason(struct lg_watch *w, int64_t now) {
 static int64_t next_look(const struct lg_watch *w) {
   int64_t at = w->paused_ns == 0 ? w->deadline_ns : INT64_MAX;
   if (w->cpu_check_ns < at) at = w->cpu_check_ns;
+  if (w->moves != NULL && w->moves_look_ns < at) at = w->moves_look_ns;
   return w->tick_ns < at ? w->tick_ns : at;
 }
 
 /* Under mutex. */
 static void send_tick(struct lg_watch *w, int64_t now) {
   w->tick_ns = now + w->tick_every_ns;
-  if (w->no_signal) {
-    w->fire(w, LG_WATCH_TICK);
-    return;
-  }
+  int64_t not_before = atomic_load(&w->tick_cpu_ns);
+  if (not_before != 0 && lg_cpu_clock_ns(w->cpu_clock) < not_before) return;
   atomic_store(&w->tick, 1);
   if (atomic_load(&w->away)) { /* either this sees lg_watch_leave(), or that sees the tick and waits for the mutex */
     atomic_store(&w->tick, 0);
@@ -220,7 +259,12 @@ static void send_tick(struct lg_watch *w, int64_t now) {
     return;
   }
   (void)install_handler(); /* as in kick(): a run without a deadline has nothing but ticks */
-  (void)pthread_kill(w->thread, LG_SIGNAL);
+  (void)pthread_kill(w->thread, atomic_load(&the_signal));
+}
+
+void lg_watch_ticked(struct lg_watch *w, int64_t now_cpu_ns, int64_t cost_ns) {
+  const int64_t share = 50;
+  atomic_store(&w->tick_cpu_ns, now_cpu_ns + cost_ns * share);
 }
 
 /* Look at every run; when to look again: -1 for soon, when no clock says when. Under mutex. */
@@ -321,8 +365,9 @@ static int start_thread(void) {
 static void end_unwatched(void) {
   for (struct lg_watch *w = runs; w != NULL; w = w->next) {
     if (atomic_load(&w->reason) == 0) {
-      if (w->deadline_ns == INT64_MAX && w->cpu_check_ns == INT64_MAX) continue;
-      atomic_store(&w->reason, w->deadline_ns != INT64_MAX ? LG_WATCH_DEADLINE : LG_WATCH_CPU);
+      if (w->deadline_ns == INT64_MAX && w->cpu_check_ns == INT64_MAX && w->moves == NULL) continue;
+      int budget_or_cpu = w->cpu_check_ns != INT64_MAX ? LG_WATCH_CPU : LG_WATCH_BUDGET;
+      atomic_store(&w->reason, w->deadline_ns != INT64_MAX ? LG_WATCH_DEADLINE : budget_or_cpu);
     }
     kick(w, 0);
   }
@@ -339,8 +384,11 @@ static void note_cpu_left(void) {
 
 /* In the child: the run's thread has another clock, which begins anew. Without one the limit is passed. */
 static void renew_cpu_limit(struct lg_watch *w) {
-  if (w->cpu_check_ns == INT64_MAX) return;
+  w->moved_ns = -1;
+  atomic_store(&w->tick_cpu_ns, 0);
+  if (w->cpu_clock == 0) return;
   w->cpu_clock = lg_cpu_clock_here();
+  if (w->cpu_check_ns == INT64_MAX) return;
   int64_t used = w->cpu_clock == 0 ? -1 : lg_cpu_clock_ns(w->cpu_clock);
   w->cpu_limit_ns = used < 0 ? 0 : w->cpu_left_ns < INT64_MAX - used ? used + w->cpu_left_ns : INT64_MAX;
   w->cpu_check_ns = 0; /* the first look finds out when the next one is due */
@@ -431,7 +479,7 @@ static int prepare(void) {
   return rc;
 }
 
-/* The handler, for the first run that is told by a signal. Under mutex. */
+/* The handler, for the first run. Under mutex. */
 static int prepare_signal(void) {
   int rc = install_handler();
   handler_installed = rc == 0;
@@ -442,7 +490,7 @@ static int prepare_signal(void) {
 static int unblock_signal(void) {
   sigset_t set;
   (void)sigemptyset(&set);
-  (void)sigaddset(&set, LG_SIGNAL);
+  (void)sigaddset(&set, atomic_load(&the_signal));
   int rc = pthread_sigmask(SIG_UNBLOCK, &set, NULL);
   unblocked = rc == 0;
   return rc;
@@ -458,15 +506,22 @@ static void look_by(int64_t at) {
 /* 0, or the error number of the CPU clock. */
 static int set_limits(struct lg_watch *w, int64_t now_ns, const struct lg_watch_limits *limits) {
   w->deadline_ns = limits->deadline_ns;
-  w->no_signal = limits->no_signal;
   w->tick_every_ns = limits->tick_every_ns;
   w->tick_ns = limits->tick_every_ns > 0 ? now_ns + limits->tick_every_ns : INT64_MAX;
+  w->interval_most_ns = limits->insist ? insisting_ns : last_interval_ns;
+  w->moves = limits->moves;
+  w->moved_ns = -1;
+  w->moves_look_ns = now_ns + moves_every_ns;
   w->cpu_check_ns = INT64_MAX;
+  w->cpu_clock = 0;
   w->paused_ns = 0;
-  if (limits->cpu_ns <= 0) return 0;
+  atomic_store(&w->tick_cpu_ns, 0);
+  if (limits->cpu_ns <= 0 && limits->moves == NULL && limits->tick_every_ns <= 0) return 0;
   w->cpu_clock = lg_cpu_clock_here();
+  if (limits->cpu_ns <= 0 && limits->moves == NULL) return 0;
   int64_t used = w->cpu_clock == 0 ? -1 : lg_cpu_clock_ns(w->cpu_clock);
   if (used < 0) return errno;
+  if (limits->cpu_ns <= 0) return 0;
   w->cpu_limit_ns = limits->cpu_ns < INT64_MAX - used ? used + limits->cpu_ns : INT64_MAX;
   if (limits->cpu_ns < INT64_MAX - now_ns) w->cpu_check_ns = now_ns + limits->cpu_ns;
   return 0;
@@ -475,12 +530,26 @@ static int set_limits(struct lg_watch *w, int64_t now_ns, const struct lg_watch_
 /* What can be set up without the mutex. 0 or an error number. */
 static int set_up(struct lg_watch *w, int64_t now_ns, const struct lg_watch_limits *limits) {
   if (now_ns < 0) return errno; /* lg_now_ns() failed */
-  int rc = unblocked || limits->no_signal ? 0 : unblock_signal();
+  int rc = unblocked ? 0 : unblock_signal();
   return rc == 0 ? set_limits(w, now_ns, limits) : rc;
 }
 
+int lg_watch_use_signal(int signal_number) {
+  struct sigaction now;
+  const int never[] = {SIGKILL, SIGSTOP, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS, SIGCHLD};
+  for (size_t i = 0; i < sizeof never / sizeof never[0]; i++) {
+    if (signal_number == never[i]) return LG_BAD_ARGUMENT;
+  }
+  if (signal_number <= 0 || sigaction(signal_number, NULL, &now) != 0) return LG_BAD_ARGUMENT;
+  (void)pthread_mutex_lock(&mutex);
+  int late = handler_installed && signal_number != atomic_load(&the_signal);
+  if (!late) atomic_store(&the_signal, signal_number);
+  (void)pthread_mutex_unlock(&mutex);
+  return late ? LG_UNSUPPORTED : LG_OK;
+}
+
 int lg_watch_begin(struct lg_watch *w, int64_t now_ns, const struct lg_watch_limits *limits,
-                   void (*fire)(struct lg_watch *, int), int *os_error) {
+                   int (*fire)(struct lg_watch *, int, uintptr_t), int *os_error) {
   int rc = set_up(w, now_ns, limits);
   if (rc != 0) {
     *os_error = rc;
@@ -496,7 +565,7 @@ int lg_watch_begin(struct lg_watch *w, int64_t now_ns, const struct lg_watch_lim
   (void)pthread_mutex_lock(&mutex);
   rc = prepared ? 0 : prepare();
   if (rc == 0 && !exit_noted) rc = note_exit(); /* before the handler, which asks for what it notes */
-  if (rc == 0 && !handler_installed && !limits->no_signal) rc = prepare_signal();
+  if (rc == 0 && !handler_installed) rc = prepare_signal();
   if (rc == 0 && !started) rc = start_thread();
   if (rc != 0) {
     (void)pthread_mutex_unlock(&mutex);
@@ -548,8 +617,8 @@ void lg_watch_continue(struct lg_watch *w) {
 
 void lg_watch_leave(struct lg_watch *w) {
   atomic_store(&w->away, 1);
-  if (!atomic_load(&w->tick)) return;
-  (void)pthread_mutex_lock(&mutex); /* the tick is taken back, or sent */
+  if (!atomic_load(&w->tick) && atomic_load(&w->reason) == 0) return;
+  (void)pthread_mutex_lock(&mutex); /* the signal is taken back, or sent */
   (void)pthread_mutex_unlock(&mutex);
   (void)sched_yield(); /* a signal that was sent is delivered at the end of any system call */
 }

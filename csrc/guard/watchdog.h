@@ -1,20 +1,20 @@
 /* The one native thread that ends runs when their time is over.
  *
- * Nothing is installed in a run while it is within its time. When it is due, the thread sends SIGURG to the run's own
- * thread, whose handler calls `fire` there: that is the only place from which Lua's hook can be set safely (a hook set
- * from another thread races with the call list that lua_sethook walks). A run without signals (lg_watch_limits) is told by
- * the watchdog's own thread instead: its `fire` may raise a flag, and the run must look at it by itself.
+ * Nothing is installed in a run while it is within its time. When it is due, the thread sends a signal (SIGURG unless another
+ * was chosen) to the run's own thread, whose handler calls `fire` there: that is the only place from which Lua's hook can be
+ * set safely (a hook set from another thread races with the call list that lua_sethook walks), and from which the thread can
+ * be sent elsewhere (hardstop.h).
  *
  * Contract
  * - struct lg_watch is embedded in a state, zeroed at first. From lg_watch_begin() to lg_watch_end() it belongs to the
  *   watchdog; both are called by the run's own thread. Watches of one thread nest (a run inside another's callback),
  *   and end in any order: greenlets change the C stack inside a callback, so the outer run may be over first.
  * - `fire` is invoked on the run's thread from a signal handler, so it must be async-signal-safe, and it may be invoked
- *   more than once. Without signals it is invoked on another thread, while lg_watch_end() waits. After lg_watch_end() has
- *   returned it is not invoked again for that run.
- * - SIGURG is touched when the first run that wants signals begins. An earlier handler keeps being called for signals that
+ *   more than once. After lg_watch_end() has returned it is not invoked again for that run.
+ * - The signal is touched when the first run begins. An earlier handler keeps being called for signals that
  *   are not ours; one that is installed over ours is noticed when a run is due, and chained to, whether or not it passes
- *   signals on to ours (of up to seven different handlers). SIGURG is unblocked in threads that run scripts with signals.
+ *   signals on to ours (of up to seven different handlers). The signal is unblocked in threads that run scripts.
+ * - While a host function runs, its thread is sent no signal (lg_watch_leave).
  * - fork: the child's runs get a thread of their own, and what CPU time was left at the fork. Where no thread can be had
  *   for the runs under way, after a fork, those with limits are due at once: a limit that nobody watches would be none.
  * - The thread blocks every signal, is started on first need, and sleeps when nothing runs. */
@@ -25,10 +25,12 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+#include "signal.h"
+
 struct lg_watch {
   struct lg_watch *prev, *next; /* the process's list of runs under way */
   struct lg_watch *outer;       /* the run of this thread that began before this one and is not over, or NULL */
-  void (*fire)(struct lg_watch *watch, int reason);
+  int (*fire)(struct lg_watch *watch, int reason, uintptr_t pc);
   int64_t deadline_ns;  /* monotonic; INT64_MAX for none */
   int64_t cpu_limit_ns; /* CPU time this thread may have used; INT64_MAX for no limit */
   int64_t cpu_check_ns; /* when to look at it again: CPU time never passes faster than time */
@@ -39,45 +41,63 @@ struct lg_watch {
   int64_t tick_ns;       /* the next tick */
   int64_t kick_ns;       /* when due: send the signal (again) at this time */
   int64_t interval_ns;   /* between those signals; grows */
+  int64_t interval_most_ns;
+  const atomic_uint *moves; /* changes as the run counts its instructions; NULL where it counts none */
+  unsigned moves_seen;
+  int64_t moved_ns;      /* CPU time of its thread when it was last seen to have changed; -1 before */
+  int64_t moves_look_ns; /* when to look again */
+  _Atomic(int64_t) tick_cpu_ns; /* no tick before the thread has used so much CPU time; 0 when it does not matter */
   pthread_t thread;
   atomic_int reason; /* why the run is due; 0 while it is not */
   atomic_int tick;   /* a tick is to be delivered */
-  atomic_int away;   /* a host function runs, on the run's thread: no tick is sent */
-  atomic_int owed;   /* one came due meanwhile */
+  atomic_int away;   /* a host function runs, on the run's thread: no signal is sent */
+  atomic_int owed;   /* a tick came due meanwhile */
   int active;
-  int no_signal; /* `fire` is called from the watchdog's thread */
 };
 
-/* The reasons given for a passed deadline, for a tick and for CPU time used up; lg_watch_fire() brings its own. */
-enum { LG_WATCH_DEADLINE = 1, LG_WATCH_TICK = 4, LG_WATCH_CPU = 5 };
+/* The reasons given for a passed deadline, for a tick, for CPU time used up, and for a count of instructions that does not
+ * move; lg_watch_fire() brings its own. */
+enum { LG_WATCH_DEADLINE = 1, LG_WATCH_TICK = 4, LG_WATCH_CPU = 5, LG_WATCH_BUDGET = 6 };
 
 /* When a run is due. Times in nanoseconds. */
 struct lg_watch_limits {
   int64_t deadline_ns;   /* on the monotonic clock; INT64_MAX for none */
   int64_t cpu_ns;        /* CPU time the calling thread may use from now on; 0 for no limit */
   int64_t tick_every_ns; /* `fire` with LG_WATCH_TICK this often; 0 for never. See lg_watch_leave() */
-  int no_signal;         /* call `fire` from the watchdog's thread, send no signal and touch no handler and no mask */
+  int insist;            /* go on telling a run that is due every few milliseconds: it can be sent elsewhere */
+  const atomic_uint *moves; /* NULL, or what changes as the run counts its instructions: where it does not for
+                               LG_WATCH_STILL_NS of CPU time outside of host functions, the run is due */
 };
+
+#define LG_WATCH_STILL_NS INT64_C(100000000)
 
 /* Monotonic clock, ns; -1 when it cannot be read (errno). Any thread, signal-safe. */
 int64_t lg_now_ns(void);
 
-/* Put a run under watch from `now_ns` (lg_now_ns()) on.
+/* Put a run under watch from `now_ns` (lg_now_ns()) on. `fire` gets the reason, and the instruction at which the thread was
+ * interrupted; when it answers 1 the thread goes on as lg_stop_redirect() says.
  * LG_OK, or LG_OS_ERROR: a clock, the thread or the handler could not be set up (*os_error); then the run is not under
  * watch, lg_watch_end() must not be called, and the next run tries again. */
 int lg_watch_begin(struct lg_watch *w, int64_t now_ns, const struct lg_watch_limits *limits,
-                   void (*fire)(struct lg_watch *, int), int *os_error);
+                   int (*fire)(struct lg_watch *, int, uintptr_t), int *os_error);
 
 /* Let the deadline stand still until lg_watch_continue(): a host function runs. CPU time goes on being counted. By the
  * run's thread. */
 void lg_watch_pause(struct lg_watch *w);
 void lg_watch_continue(struct lg_watch *w);
 
-/* Send no tick until lg_watch_return(): a host function runs, whose system calls a signal would break off (EINTR). When
- * this returns none is on its way either, unless the thread blocks the signal. lg_watch_return(): whether one came due
- * meanwhile; the caller sees to it. Both by the run's thread; neither takes a lock, but for the first when it meets a tick. */
+/* Send no signal until lg_watch_return(): a host function runs, whose system calls one would break off (EINTR). When this
+ * returns none is on its way either, unless the thread blocks the signal; then lg_watch_due() says whether the run is due.
+ * lg_watch_return(): whether a tick came due meanwhile; the caller sees to it. Both by the run's thread; neither takes a lock,
+ * but for the first when it meets a signal. */
 void lg_watch_leave(struct lg_watch *w);
 int lg_watch_return(struct lg_watch *w);
+
+/* Why the run is due, or 0. By the run's thread. */
+static inline int lg_watch_due(const struct lg_watch *w) { return atomic_load(&w->reason); }
+
+/* A tick took the run's thread `cost_ns` of CPU time: the next one comes when it has used fifty times that. Signal-safe. */
+void lg_watch_ticked(struct lg_watch *w, int64_t now_cpu_ns, int64_t cost_ns);
 
 /* Take it back. */
 void lg_watch_end(struct lg_watch *w);

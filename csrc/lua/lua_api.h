@@ -166,6 +166,7 @@ struct lua_Debug {
   X(void, lua_setallocf, (lua_State *, lua_Alloc, void *)) \
   X(int, lua_getstack, (lua_State *, int, lua_Debug *)) \
   X(int, lua_getinfo, (lua_State *, const char *, lua_Debug *)) \
+  X(lua_Hook, lua_gethook, (lua_State *)) \
   X(const char *, lua_getupvalue, (lua_State *, int, int)) \
   X(const char *, lua_setupvalue, (lua_State *, int, int)) \
   X(int, luaL_getmetafield, (lua_State *, int, const char *)) \
@@ -223,6 +224,7 @@ struct lua_Debug {
   X(void, luaL_traceback, (lua_State *, lua_State *, const char *, int)) \
   X(int, luaopen_bit, (lua_State *)) \
   X(int, luaopen_jit, (lua_State *)) \
+  X(int, luaopen_ffi, (lua_State *)) \
   X(int, luaJIT_setmode, (lua_State *, int, int))
 #else
 #define LG_API_JIT(X)

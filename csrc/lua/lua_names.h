@@ -48,6 +48,7 @@
 #define lua_setallocf lg_api.lua_setallocf
 #define lua_getstack lg_api.lua_getstack
 #define lua_getinfo lg_api.lua_getinfo
+#define lua_gethook lg_api.lua_gethook
 #define lua_getupvalue lg_api.lua_getupvalue
 #define lua_setupvalue lg_api.lua_setupvalue
 #define luaL_getmetafield lg_api.luaL_getmetafield
@@ -96,6 +97,7 @@
 #define luaJIT_setmode lg_api.luaJIT_setmode
 #define luaopen_bit lg_api.luaopen_bit
 #define luaopen_jit lg_api.luaopen_jit
+#define luaopen_ffi lg_api.luaopen_ffi
 #endif
 #if LG_JIT || LG_LUA == 501
 #define luaL_newstate lg_api.luaL_newstate

@@ -8,7 +8,7 @@
 #include "pages.h"
 #include "reaper.h"
 
-#define COMMIT_MIN ((size_t)64 * 1024)
+#define COMMIT_MIN ((size_t)64 * 1024) /* and what all others are multiples of: the largest page that a machine here has */
 #define COMMIT_MAX ((size_t)4 * 1024 * 1024)
 
 /* Reservations of closed arenas, a few for the whole process: where the system has to make and clear the first pages anew,
@@ -81,10 +81,12 @@ static int commit(struct lg_range *r, size_t end) {
     size_t step = r->committed / 2;
     if (step < COMMIT_MIN) step = COMMIT_MIN;
     if (step > COMMIT_MAX) step = COMMIT_MAX;
-    size_t to = r->committed + step < end ? end : r->committed + step;
+    size_t least = round_up(end, COMMIT_MIN);
+    size_t to = round_up(r->committed + step, COMMIT_MIN);
+    if (to < least) to = least;
     if (to > r->size) to = r->size;
     if (lg_pages_commit(r->base + r->committed, to - r->committed) != 0) {
-      to = end;
+      to = least < to ? least : to;
       if (lg_pages_commit(r->base + r->committed, to - r->committed) != 0) return 0;
     }
     r->committed = to;
@@ -176,7 +178,7 @@ size_t lg_range_idle(const struct lg_arena *a) {
 
 void lg_range_trim(struct lg_arena *a, size_t keep) {
   struct lg_range *r = &a->range;
-  size_t end = round_up(a->spans.top + (keep < r->size - a->spans.top ? keep : r->size - a->spans.top), LG_PAGE_SIZE);
+  size_t end = round_up(a->spans.top + (keep < r->size - a->spans.top ? keep : r->size - a->spans.top), COMMIT_MIN);
   if (end < LG_RANGE_FIRST) end = LG_RANGE_FIRST;
   if (r->high <= end) return;
   size_t size = r->high - end;

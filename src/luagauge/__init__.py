@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from luagauge._binding import snapshot
+from luagauge._binding import snapshot, use_signal
 from luagauge.config import LUA_VERSIONS, MemoryTrackingConfig, ScriptConfig, ScriptContext
 from luagauge.engine import EngineStats, LuaEngine, LuaScript
 from luagauge.errors import (
@@ -68,6 +68,7 @@ __all__ = [
     "SecurityManager",
     "SecurityViolation",
     "snapshot",
+    "use_signal",
 ]
 
 __version__: str

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from luagauge import _fast
 from luagauge._native import ffi, lib
 from luagauge.errors import (
+    ConfigurationError,
     EngineBusyError,
     EngineClosedError,
     InstructionLimitExceeded,
@@ -72,6 +73,7 @@ def _os_error_text(os_error: int) -> str:
 # --- the outcome of a run ---------------------------------------------------------------------------------------------
 
 _MIB = 1048576
+_SIGNALS = 1 << 16  # more than any platform has
 _NS_PER_MS = 1_000_000
 MAX_DEPTH = int(lib.LG_WIRE_MAX_DEPTH)
 # How runs end, for what has no C core to say it (_lupa_state).
@@ -121,9 +123,11 @@ def run_error(
     Raises:
         BaseException: `cause`, where it is none that a script may swallow.
     """
-    start, peak, output, os_error = figures
     text = message if isinstance(message, str) else message.decode("utf-8", "backslashreplace")
-    error = _simple_error(config, outcome, text, line, (start, peak, output, os_error))
+    trace = traceback if isinstance(traceback, str) else traceback.decode("utf-8", "backslashreplace")
+    error = _simple_error(config, outcome, text, line, figures)
+    if error is not None:
+        error.line, error.traceback = line or None, trace or None
     if error is None and outcome == lib.LG_RUN_CALLBACK:
         raise cause if cause is not None else KeyboardInterrupt
     where = path if isinstance(path, str) else path.decode("utf-8", "backslashreplace")
@@ -132,7 +136,6 @@ def run_error(
     if error is None and outcome == lib.LG_RUN_DATA:
         error = ScriptSerializationError(_not_data(text, is_key=bool(line)), path=f"output{where}")
     if error is None:
-        trace = traceback if isinstance(traceback, str) else traceback.decode("utf-8", "backslashreplace")
         error = ScriptRuntimeError(text, line=line or None, traceback=trace or None)
     error.__cause__ = cause
     return error
@@ -246,11 +249,39 @@ def new_state(
         config.max_log_entries,
         tracking.enabled,
         tracking.on_error == "raise",
-        config.deadlines == "hook",
+        config.hard_stop,
     )
     functions = {**config.functions, **internal}
     names, calls = tuple(functions), tuple(functions.values())
     return _fast.state(ops, names, calls, environment, limits, config, main_thread, prelude)
+
+
+def use_signal(signum: int) -> None:
+    """Let runs that are due be told by another signal than SIGURG, for a host that needs that one for itself.
+
+    The signal tells a run's own thread, never another one's. What handler the host has for it goes on being called for
+    signals that are not luagauge's; its default action is not taken any more.
+
+    Args:
+        signum: Such as `signal.SIGUSR2` or `signal.SIGRTMIN`. None that stands for an error of the process, or cannot
+            be handled.
+
+    Raises:
+        ConfigurationError: It is no such signal, or a script has run already, with another one.
+        PlatformUnavailableError: This platform uses no signals.
+
+    Example:
+        >>> import signal
+        >>> use_signal(signal.SIGURG)
+    """
+    number = signum if isinstance(signum, int) and not isinstance(signum, bool) else 0
+    status = lib.lg_watch_use_signal(number if 0 < number < _SIGNALS else 0)
+    if status == lib.LG_BAD_ARGUMENT:
+        raise ConfigurationError("signum", signum, "give a signal that may be handled, such as signal.SIGUSR2")
+    if status != lib.LG_OK and sys.platform == "win32":
+        raise PlatformUnavailableError("runs are not told by a signal on this platform")
+    if status != lib.LG_OK:
+        raise ConfigurationError("signum", signum, "call use_signal() before the first script runs")
 
 
 # --- the process probe ------------------------------------------------------------------------------------------------

@@ -52,7 +52,7 @@ def result_fields(result: ScriptResult) -> dict[str, Any]:
         "duration_ms": result.duration_ms,
         "memory_used_mb": result.memory_used_mb,
         "memory": memory,
-        "deadlines": result.deadlines,
+        "stopped": result.stopped,
         "jit_off": result.jit_off,
         "error": None if result.error is None else error_fields(result.error),
     }

@@ -123,8 +123,8 @@ def _figures(result: ScriptResult, lua: str) -> Table:
     table.add_row("result", Text(kind, style="green" if result.success else "red"))
     table.add_row("Lua", lua)
     table.add_row("time", f"{result.duration_ms:,.3f} ms")
-    if result.deadlines == "hook":
-        table.add_row("deadlines", "held by a hook, which makes scripts slower")
+    if result.stopped == "state":
+        table.add_row("stopped", "by throwing its Lua state away: where it was is not known")
     if result.jit_off:
         table.add_row("JIT", "off: compiled code looks at no deadline")
     if result.memory is None:

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from luagauge import _binding
 from luagauge._lupa_data import text
-from luagauge.errors import MemoryTrackingError, ScriptError
+from luagauge.errors import (
+    InstructionLimitExceeded,
+    MemoryLimitExceeded,
+    MemoryTrackingError,
+    OutputLimitExceeded,
+    ScriptError,
+    ScriptInterruptedError,
+    ScriptTimeoutError,
+)
 from luagauge.results import LogEntry, MemoryDelta, MemorySnapshot, ScriptMemory, ScriptResult
 
 if TYPE_CHECKING:
@@ -123,9 +131,18 @@ def result_of(config: ScriptConfig, host: Host, report: Report, name: bytes | No
         error=error,
         memory=memory,
         logs_dropped=report.logs_dropped,
-        deadlines="hook",
+        stopped="error" if isinstance(error, _LIMITS) else None,
         jit_off=config.lua.startswith("luajit"),
     )
+
+
+_LIMITS = (
+    InstructionLimitExceeded,
+    MemoryLimitExceeded,
+    OutputLimitExceeded,
+    ScriptInterruptedError,
+    ScriptTimeoutError,
+)
 
 
 def _error(config: ScriptConfig, host: Host, report: Report, name: bytes | None, peak: int) -> ScriptError:

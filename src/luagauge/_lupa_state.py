@@ -253,8 +253,8 @@ class LupaState:
             self._host.reason = "interrupted"
         return True
 
-    def counters(self) -> tuple[int, int, int]:
-        """Return bytes in use, bytes held (the same: lupa knows no more), and runs so far.
+    def counters(self) -> tuple[int, int, int, int, str | None]:
+        """Return bytes in use, bytes held (the same: lupa knows no more), runs so far, hard stops, and why there are none.
 
         Raises:
             EngineClosedError: The state is closed.
@@ -262,7 +262,7 @@ class LupaState:
         if self._closed:
             raise EngineClosedError
         used = int(self._runtime.get_memory_used(total=True))
-        return used, used, self._runs
+        return used, used, self._runs, 0, "the engine stands on lupa's own counters"
 
     def close(self) -> None:
         """Close the Lua state, after the run in progress.

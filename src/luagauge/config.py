@@ -102,13 +102,12 @@ class ScriptConfig:
         max_instructions: Lua VM instructions a run may execute, the same number every time; None for no limit. Counted
             in steps of 100, and a resumed coroutine costs one step more. Counting slows every instruction: 1.4 to 2.5
             times on 5.4, 5.5 and LuaJIT, little on 5.1 to 5.3. What takes time without an instruction, such as a
-            pattern, or in 5.4 a chain of `__call`, takes none of it: set `timeout_ms` as well.
+            pattern, takes none of it, but ends the run when the count has not moved for 100 ms of CPU time.
         deadline_includes_callbacks: False: `timeout_ms` stands still while a host function runs.
-        deadlines: How a run that is due is told. `"signal"`: SIGURG, sent to its thread; nothing slows a run that is
-            within its time. `"hook"`: no signal is used, and none of the process's handlers or masks is touched; a hook
-            in every run looks every 1000 instructions, which makes scripts slower (README.md says how much), and lets
-            them go on for longer where each takes its time (SECURITY.md). For hosts that need SIGURG for themselves.
-            Where figures come from lupa's counters it is always `"hook"`.
+        hard_stop: True: a run that goes on for 5 ms of its thread's CPU time after it was told to end, in a single long
+            step of Lua's own, is ended all the same: its Lua state is thrown away, and the engine goes on with an image
+            of what it was before the run. False: it goes on until the step is over (SECURITY.md). `EngineStats` says
+            where there is no such stop.
         memory_limit_mb: Growth of the Lua heap a run may reach, in MiB (1,048,576 bytes); None for no limit.
         max_output_size: Bytes the output may take: 9 for a number, a table or several results together, a string's
             bytes and at most 9 more, 1 for the rest. The same bound holds for the arguments of one call of a host
@@ -144,7 +143,7 @@ class ScriptConfig:
     cpu_time_ms: float | None = None
     max_instructions: int | None = None
     deadline_includes_callbacks: bool = True
-    deadlines: Literal["signal", "hook"] = "signal"
+    hard_stop: bool = True
     memory_limit_mb: float | None = 100
     max_output_size: int = 1 << 20
     max_log_entries: int = 1000
@@ -169,8 +168,8 @@ class ScriptConfig:
             raise ConfigurationError(
                 "deadline_includes_callbacks", self.deadline_includes_callbacks, "give True or False"
             )
-        if self.deadlines not in ("signal", "hook"):
-            raise ConfigurationError("deadlines", self.deadlines, 'give "signal" or "hook"')
+        if not isinstance(self.hard_stop, bool):
+            raise ConfigurationError("hard_stop", self.hard_stop, "give True or False")
         if self.memory_limit_mb is not None:
             _check_number("memory_limit_mb", self.memory_limit_mb, "MiB", upper=_MAX_MB)
         for name in ("max_output_size", "max_log_entries", "max_log_size"):

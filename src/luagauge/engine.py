@@ -74,10 +74,12 @@ class EngineStats:
     Attributes:
         lua: The Lua version.
         live_bytes: The Lua heap now (while a run is on: at some moment of it).
-        reserved_bytes: What the state holds from the operating system for it.
+        reserved_bytes: What the state holds from the operating system for it, its image included.
         runs: Runs and compilations so far.
         cached_scripts: Sources whose compiled form is kept.
         source: Where memory figures come from (`ScriptMemory.source`).
+        hard_stops: Runs that were ended by throwing the Lua state away.
+        no_hard_stop: Why that cannot be done here (`ScriptConfig.hard_stop`), or None where it can.
     """
 
     lua: str
@@ -86,6 +88,8 @@ class EngineStats:
     runs: int
     cached_scripts: int
     source: str
+    hard_stops: int
+    no_hard_stop: str | None
 
 
 class LuaEngine:
@@ -323,8 +327,8 @@ class LuaEngine:
         Raises:
             EngineClosedError: The engine is closed.
         """
-        live, reserved, runs = self._state.counters()
-        return EngineStats(self._config.lua, live, reserved, runs, len(self._cache), self._source)
+        live, reserved, runs, stops, no_stop = self._state.counters()
+        return EngineStats(self._config.lua, live, reserved, runs, len(self._cache), self._source, stops, no_stop)
 
     def close(self) -> None:
         """Close the Lua state and give its memory back, after the run in progress. Closing twice is fine.

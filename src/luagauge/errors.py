@@ -102,7 +102,16 @@ class InvalidDataError(MemoryTrackingError):
 
 
 class ScriptError(LuaGaugeError):
-    """A script failed, was refused or was stopped."""
+    """A script failed, was refused or was stopped.
+
+    Attributes:
+        line: The line of the script where it was, counted from 1, or None where that is not known: after a stop that
+            threw the script's state away (`ScriptResult.stopped == "state"`), for one.
+        traceback: The Lua call stack then as text, or None.
+    """
+
+    line: int | None = None
+    traceback: str | None = None
 
 
 class ScriptSyntaxError(ScriptError):

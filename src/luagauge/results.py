@@ -112,8 +112,9 @@ class ScriptResult:
         error: What went wrong, or None.
         memory: Everything that was measured, or None where tracking is off.
         logs_dropped: Log entries that were left out because the limits were reached.
-        deadlines: How the run would have been ended in time: `"signal"` (nothing slows it) or `"hook"` (which does);
-            see `ScriptConfig.deadlines`.
+        stopped: How a limit or an interruption ended the run: `"error"`, by an error inside the script, so that
+            `error.line` and `error.traceback` may say where; `"state"`, by throwing its Lua state away
+            (`ScriptConfig.hard_stop`), of which only what it had logged is known. None where nothing had to end it.
         jit_off: This Lua has a JIT compiler, and it is off: compiled code looks at no deadline.
     """
 
@@ -125,7 +126,7 @@ class ScriptResult:
     error: ScriptError | None
     memory: ScriptMemory | None
     logs_dropped: int = 0
-    deadlines: Literal["signal", "hook"] = "signal"
+    stopped: Literal["error", "state"] | None = None
     jit_off: bool = False
 
     def raise_for_error(self) -> ScriptResult:

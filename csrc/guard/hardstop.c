@@ -1,0 +1,89 @@
+#define _GNU_SOURCE
+#include "hardstop.h"
+
+#include <dlfcn.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cputime.h"
+
+/* The call of this thread that executes Lua now; NULL in a host function, and where no Lua runs. Read by the signal handler: see
+ * watchdog.c for where it lives. */
+#ifdef __GLIBC__
+__attribute__((tls_model("initial-exec")))
+#endif
+static _Thread_local struct lg_stop *inside;
+
+/* Where the frame of a function called here begins, and so where the caller's ends. */
+__attribute__((noinline)) static uintptr_t stack_here(void) { return (uintptr_t)__builtin_frame_address(0); }
+
+int lg_stop_call(struct lg_stop *stop, void (*fn)(void *ud), void *ud) {
+  struct lg_stop *volatile before = inside;
+  stop->stack = stack_here();
+  if (_setjmp(stop->frame) != 0) {
+    inside = before;
+    return 1;
+  }
+  inside = stop;
+  fn(ud);
+  inside = before;
+  return 0;
+}
+
+struct lg_stop *lg_stop_forbid(void) {
+  struct lg_stop *before = inside;
+  inside = NULL;
+  return before;
+}
+
+void lg_stop_allow(struct lg_stop *before) { inside = before; }
+
+int lg_stop_wanted(const struct lg_stop *stop, uintptr_t pc) {
+  if (inside != stop || stop->text == NULL || stop->told_ns == 0 || !lg_text_holds(stop->text, pc)) return 0;
+  int64_t now = lg_cpu_here_ns();
+  return now >= 0 && now - stop->told_ns >= LG_STOP_GRACE_NS;
+}
+
+/* Entered by the end of the signal handler, on the run's own stack, instead of the instruction that was interrupted. What that
+ * code had on the x87 stack would make the next user of it compute NaNs; the control word stays as the host set it. */
+__attribute__((noreturn)) static void land(void) {
+#if defined(__x86_64__) || defined(__i386__)
+  uint16_t control = 0;
+  __asm__ volatile("cld\n\tfnstcw %0\n\tfninit\n\tfldcw %0" : "+m"(control));
+#endif
+  _longjmp(inside->frame, 1);
+}
+
+void lg_stop_redirect(void *context) {
+  enum { LG_RED_ZONE = 256 }; /* below its stack pointer a function keeps up to 128 bytes on x86-64 and arm64 */
+  lg_context_redirect(context, land, inside->stack - LG_RED_ZONE);
+}
+
+/* The functions' addresses, which C keeps apart from objects'. */
+#define LG_CODE(f) ((const void *)(uintptr_t)(f))
+
+const char *lg_stop_find_text(const void *lua_function, struct lg_text *text) {
+  if (!lg_text_find(lua_function, text)) return "where Lua's code lies is not known on this platform, or in this build";
+  const struct {
+    const char *what;
+    const void *code;
+  } others[] = {
+      {"malloc", LG_CODE(malloc)},
+      {"snprintf", LG_CODE(snprintf)},
+      {"strtod", LG_CODE(strtod)},
+      {"memcpy", LG_CODE(memcpy)},
+      {"the stack unwinder", dlsym(RTLD_DEFAULT, "_Unwind_RaiseException")},
+      {"Python", dlsym(RTLD_DEFAULT, "PyObject_Call")},
+      {"luagauge", LG_CODE(lg_stop_call)},
+  };
+  for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+    if (others[i].code == NULL || !lg_text_holds(text, (uintptr_t)others[i].code)) continue;
+    static char why[96];
+    (void)snprintf(why, sizeof why, "Lua's code lies in one module with %s", others[i].what);
+    text->begin = text->end = 0;
+    return why;
+  }
+  return NULL;
+}

@@ -1,0 +1,47 @@
+/* The hard stop: a run that does not end is left where it is, in the midst of Lua's code, and its state thrown away.
+ *
+ * Contract
+ * - lg_stop_call() is called by the run's thread, and not again for the same state within it. Between its begin and its end
+ *   the thread may be sent back to it at any instruction of Lua's text, and nowhere else: not in libc, not in our own code,
+ *   not while lg_stop_forbid() is in force.
+ * - After it has answered 1, the Lua state, with all that lies in its arena, is to be thrown away unseen.
+ * - lg_stop_wanted() and lg_stop_redirect() are for the signal handler on the run's thread, and async-signal-safe.
+ *
+ * Why it is safe is said in ARCHITECTURE.md, "The hard stop". */
+#ifndef LG_HARDSTOP_H
+#define LG_HARDSTOP_H
+
+#include <setjmp.h>
+#include <stdint.h>
+
+#include "machine.h"
+
+/* A call that the thread can be sent back to. */
+struct lg_stop {
+  jmp_buf frame;
+  uintptr_t stack;            /* all below it is used by nobody once the call is given up */
+  const struct lg_text *text; /* Lua's; NULL while the state may not be thrown away */
+  int64_t told_ns;            /* CPU time of the thread when its handler had first told the run to end; 0 before */
+};
+
+/* Call fn(ud). 0 when it returned, 1 when it was given up. */
+int lg_stop_call(struct lg_stop *stop, void (*fn)(void *ud), void *ud);
+
+/* Around every call of the host's, the wait for the GIL included: nothing can be given up meanwhile. Returns what
+ * lg_stop_allow() is to be given. Calls of other runs on this thread in between nest, and greenlets may end them in any order:
+ * each C stack keeps its own. */
+struct lg_stop *lg_stop_forbid(void);
+void lg_stop_allow(struct lg_stop *before);
+
+/* The run has been told to end, once more; `pc` is where. Whether it may be given up there: it runs Lua on this thread, `pc`
+ * lies in Lua's text, and it has had LG_STOP_GRACE_NS of CPU time since it was first told. */
+#define LG_STOP_GRACE_NS INT64_C(5000000)
+int lg_stop_wanted(const struct lg_stop *stop, uintptr_t pc);
+
+/* Where lg_stop_wanted() has answered 1: let the interrupted thread go on in lg_stop_call(), which then answers 1. */
+void lg_stop_redirect(void *context);
+
+/* Find Lua's text by one of its functions. NULL, or why there is no hard stop with it. */
+const char *lg_stop_find_text(const void *lua_function, struct lg_text *text);
+
+#endif

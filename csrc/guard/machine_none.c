@@ -1,0 +1,19 @@
+/* A machine of which nothing is known: there is no hard stop. */
+#include "machine.h"
+
+int lg_text_find(const void *address, struct lg_text *text) {
+  (void)address;
+  (void)text;
+  return 0;
+}
+
+uintptr_t lg_context_pc(const void *context) {
+  (void)context;
+  return 0;
+}
+
+void lg_context_redirect(void *context, void (*to)(void), uintptr_t stack) {
+  (void)context;
+  (void)to;
+  (void)stack;
+}
