@@ -40,8 +40,12 @@ struct lg_stop *lg_stop_forbid(void) {
 
 void lg_stop_allow(struct lg_stop *before) { inside = before; }
 
-int lg_stop_wanted(const struct lg_stop *stop, uintptr_t pc) {
-  if (inside != stop || stop->text == NULL || stop->told_ns == 0 || !lg_text_holds(stop->text, pc)) return 0;
+int lg_stop_in_lua(const struct lg_stop *stop, const void *context) {
+  return inside == stop && stop->text != NULL && context != NULL && lg_text_holds(stop->text, lg_context_pc(context));
+}
+
+int lg_stop_wanted(const struct lg_stop *stop, const void *context) {
+  if (stop->told_ns == 0 || !lg_stop_in_lua(stop, context)) return 0;
   int64_t now = lg_cpu_here_ns();
   return now >= 0 && now - stop->told_ns >= LG_STOP_GRACE_NS;
 }
@@ -57,7 +61,6 @@ __attribute__((noreturn)) static void land(void) {
 }
 
 void lg_stop_redirect(void *context) {
-  enum { LG_RED_ZONE = 256 }; /* below its stack pointer a function keeps up to 128 bytes on x86-64 and arm64 */
   lg_context_redirect(context, land, inside->stack - LG_RED_ZONE);
 }
 

@@ -5,7 +5,8 @@
  *   the thread may be sent back to it at any instruction of Lua's text, and nowhere else: not in libc, not in our own code,
  *   not while lg_stop_forbid() is in force.
  * - After it has answered 1, the Lua state, with all that lies in its arena, is to be thrown away unseen.
- * - lg_stop_wanted() and lg_stop_redirect() are for the signal handler on the run's thread, and async-signal-safe.
+ * - lg_stop_in_lua(), lg_stop_wanted() and lg_stop_redirect() are for the signal handler on the run's thread, and
+ *   async-signal-safe.
  *
  * Why it is safe is said in ARCHITECTURE.md, "The hard stop". */
 #ifndef LG_HARDSTOP_H
@@ -33,10 +34,13 @@ int lg_stop_call(struct lg_stop *stop, void (*fn)(void *ud), void *ud);
 struct lg_stop *lg_stop_forbid(void);
 void lg_stop_allow(struct lg_stop *before);
 
-/* The run has been told to end, once more; `pc` is where. Whether it may be given up there: it runs Lua on this thread, `pc`
- * lies in Lua's text, and it has had LG_STOP_GRACE_NS of CPU time since it was first told. */
+/* In the signal handler: whether the thread was interrupted at an instruction of Lua's, of this run, which holds nothing that
+ * the rest of the process needs. `context` may be NULL. */
+int lg_stop_in_lua(const struct lg_stop *stop, const void *context);
+
+/* The same, and the run has had LG_STOP_GRACE_NS of CPU time since it was first told to end: it may be given up. */
 #define LG_STOP_GRACE_NS INT64_C(5000000)
-int lg_stop_wanted(const struct lg_stop *stop, uintptr_t pc);
+int lg_stop_wanted(const struct lg_stop *stop, const void *context);
 
 /* Where lg_stop_wanted() has answered 1: let the interrupted thread go on in lg_stop_call(), which then answers 1. */
 void lg_stop_redirect(void *context);

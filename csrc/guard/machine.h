@@ -24,6 +24,16 @@ int lg_text_find(const void *address, struct lg_text *text);
 /* The instruction at which the thread was interrupted. */
 uintptr_t lg_context_pc(const void *context);
 
+/* Call fn(ud) now, on the interrupted thread's own stack, as if the instruction had called it: a handler may be on an alternate
+ * stack, which is small, and where the next signal would overwrite it if it left it in use. */
+void lg_context_call(const void *context, void (*fn)(void *ud), void *ud);
+
+/* Bytes below its stack pointer that a function may use (the ABIs of x86-64 and arm64: 128). */
+#define LG_RED_ZONE ((uintptr_t)256)
+
+/* Where the interrupted thread's stack ends. */
+uintptr_t lg_context_sp(const void *context);
+
 /* Let the thread go on at `to`, as if it had just been called, with its stack below `stack`, when the handler returns. */
 void lg_context_redirect(void *context, void (*to)(void), uintptr_t stack);
 

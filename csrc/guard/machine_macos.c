@@ -25,6 +25,10 @@ uintptr_t lg_context_pc(const void *context) {
   return (uintptr_t)arm_thread_state64_get_pc(((const ucontext_t *)context)->uc_mcontext->__ss);
 }
 
+uintptr_t lg_context_sp(const void *context) {
+  return (uintptr_t)arm_thread_state64_get_sp(((const ucontext_t *)context)->uc_mcontext->__ss);
+}
+
 void lg_context_redirect(void *context, void (*to)(void), uintptr_t stack) {
   ucontext_t *c = context;
   arm_thread_state64_set_pc_fptr(c->uc_mcontext->__ss, to);
@@ -35,6 +39,10 @@ uintptr_t lg_context_pc(const void *context) {
   return (uintptr_t)((const ucontext_t *)context)->uc_mcontext->__ss.__rip;
 }
 
+uintptr_t lg_context_sp(const void *context) {
+  return (uintptr_t)((const ucontext_t *)context)->uc_mcontext->__ss.__rsp;
+}
+
 void lg_context_redirect(void *context, void (*to)(void), uintptr_t stack) {
   ucontext_t *c = context;
   uintptr_t address = 0;
@@ -43,3 +51,5 @@ void lg_context_redirect(void *context, void (*to)(void), uintptr_t stack) {
   c->uc_mcontext->__ss.__rsp = (stack & ~(uintptr_t)15) - 8;
 }
 #endif
+
+#include "machine_call.h"

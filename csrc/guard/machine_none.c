@@ -12,6 +12,17 @@ uintptr_t lg_context_pc(const void *context) {
   return 0;
 }
 
+uintptr_t lg_context_sp(const void *context) {
+  (void)context;
+  return 0;
+}
+
+void lg_context_call(const void *context, void (*fn)(void *ud), void *ud) {
+  (void)context;
+  (void)fn;
+  (void)ud;
+}
+
 void lg_context_redirect(void *context, void (*to)(void), uintptr_t stack) {
   (void)context;
   (void)to;

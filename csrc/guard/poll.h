@@ -29,22 +29,11 @@ static int lg_raise_interrupt(lua_State *L) {
   return lua_error(L);
 }
 
-/* The host's word: not 0 when the run is to end. Its functions are not disturbed by signals. The next tick is some time off,
- * so no more is needed than saying so. */
-static int lg_host_word(struct lg_state *st) {
-  struct lg_stop *before = lg_stop_forbid();
-  atomic_store(&st->watch.away, 1);
-  int rc = st->rq->host_tick(st->rq->host);
-  atomic_store(&st->watch.away, 0);
-  lg_stop_allow(before);
-  return rc;
-}
-
 /* Something wants this run's attention: let the host have its word, and end the run if it is to end. */
 static void lg_attend(struct lg_state *st, lua_State *L) {
   int tick = LG_INT_TICK;
-  if (atomic_compare_exchange_strong(&st->interrupt, &tick, LG_INT_NONE) && st->rq != NULL && lg_host_word(st) != 0)
-    atomic_store(&st->interrupt, LG_INT_CALLBACK);
+  if (atomic_compare_exchange_strong(&st->interrupt, &tick, LG_INT_NONE) && st->rq != NULL && lg_state_host_word(st) != 0)
+    lg_state_flag(st, LG_INT_CALLBACK);
   if (lg_is_interrupted(st)) lg_raise_interrupt(L);
 }
 

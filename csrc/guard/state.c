@@ -67,21 +67,55 @@ void lg_state_flag(struct lg_state *st, int reason) {
   }
 }
 
+/* Its functions are not disturbed by signals. The next tick is some time off, so no more is needed than saying so. */
+int lg_state_host_word(struct lg_state *st) {
+  struct lg_stop *before = lg_stop_forbid();
+  atomic_store(&st->watch.away, 1);
+  int rc = st->rq->host_tick(st->rq->host);
+  atomic_store(&st->watch.away, 0);
+  lg_stop_allow(before);
+  return rc;
+}
+
+/* A tick that found the one before unanswered: the run is in a single long step. Between two instructions of Lua's nothing is
+ * held that the host could wait for, so it has its word there and then, within the signal handler. */
+static void attend(void *ud) {
+  struct lg_state *st = ud;
+  atomic_store(&st->interrupt, LG_INT_NONE);
+  lg_watch_open(); /* scripts that the host runs in its word have deadlines too */
+  if (lg_state_host_word(st) != 0) {
+    lg_state_flag(st, LG_INT_CALLBACK);
+    (void)lg_watch_fire(&st->watch, LG_INT_CALLBACK);
+  }
+  lg_watch_shut();
+}
+
+static int is_long_step(const struct lg_state *st, const void *context) {
+  if (atomic_load(&st->interrupt) != LG_INT_TICK || !lg_stop_in_lua(&st->stop, context)) return 0;
+  return lg_context_sp(context) > (uintptr_t)st->host_floor; /* as for any host function */
+}
+
 /* For a deep call list setting the hook takes milliseconds in 5.4 and 5.5. So that is counted: ticks take a bounded share of a
  * starved thread's time, and none of the time that a run has to end by itself. */
-int lg_state_fired(struct lg_watch *watch, int reason, uintptr_t pc) {
+void lg_state_fired(struct lg_watch *watch, int reason, void *context) {
   struct lg_state *st = (struct lg_state *)(void *)((char *)watch - offsetof(struct lg_state, watch));
+  if (reason == LG_INT_TICK && is_long_step(st, context)) {
+    lg_context_call(context, attend, st);
+    return;
+  }
   lg_state_flag(st, reason);
-  if (reason != LG_INT_TICK && lg_stop_wanted(&st->stop, pc)) return 1;
+  if (reason != LG_INT_TICK && lg_stop_wanted(&st->stop, context)) {
+    lg_stop_redirect(context);
+    return;
+  }
   int64_t before = lg_cpu_here_ns();
   st->ops->arm(st);
   int64_t after = lg_cpu_here_ns();
-  if (before < 0 || after < before) return 0;
+  if (before < 0 || after < before) return;
   if (reason == LG_INT_TICK)
     lg_watch_ticked(watch, after, after - before);
   else
     st->stop.told_ns = st->stop.told_ns == 0 ? after : st->stop.told_ns + (after - before);
-  return 0;
 }
 
 int lg_state_interrupt(struct lg_state *st, int reason) { return lg_watch_fire(&st->watch, reason); }
@@ -103,8 +137,6 @@ const char *lg_state_no_stop(const struct lg_state *st) {
   if (st->no_hard_stop) return "it was turned off (hard_stop=False)";
   if (st->ops->no_stop != NULL) return st->ops->no_stop;
   if (st->meter.chained != NULL) return "this Lua brings an allocator of its own";
-  if (st->meter.arena.range.size == 0)
-    return sizeof(void *) > 4 ? "the system refused a reservation of addresses"
-                              : "on 32 bits there are not enough addresses to reserve some";
-  return st->image.data == NULL ? "there was no memory for an image of the state" : NULL;
+  if (st->meter.arena.range.size == 0) return "the system refused a reservation of addresses";
+  return st->image.data == NULL ? "there was no room for an image of the state" : NULL;
 }

@@ -163,7 +163,10 @@ struct lg_state {
 };
 
 /* struct lg_watch's callback for a state's run. */
-int lg_state_fired(struct lg_watch *watch, int reason, uintptr_t pc);
+void lg_state_fired(struct lg_watch *watch, int reason, void *context);
+
+/* The host's word at a tick: not 0 when the run is to end. On the run's thread, with nothing of the host's held. */
+int lg_state_host_word(struct lg_state *st);
 
 /* Raise the run's flag, unless it is up for a reason that counts as much. Any thread; async-signal-safe. */
 void lg_state_flag(struct lg_state *st, int reason);
@@ -191,9 +194,8 @@ static inline size_t lg_reserved_most(size_t limit) {
   return limit > (LG_NO_LIMIT - more) / times ? LG_NO_LIMIT : limit * times + more;
 }
 
-/* The most addresses that a state may reserve; 0 where addresses are scarce. A caller that knows the limit sets range_bytes to
- * less. */
-#define LG_RANGE_MOST (sizeof(void *) > 4 ? (size_t)UINT32_MAX + 1 : 0)
+/* The most addresses that a state reserves. A caller that knows the limit sets range_bytes to less. */
+#define LG_RANGE_MOST ((size_t)UINT32_MAX)
 
 /* Close and free. Safe on a state whose open() failed. */
 void lg_state_free(struct lg_state *st);

@@ -9,7 +9,6 @@
 #include <time.h>
 
 #include "cputime.h"
-#include "hardstop.h"
 #include "lg_status.h"
 
 /* A watch that was told to end and has not, is told again: first after 1 ms, then at growing intervals. */
@@ -136,13 +135,12 @@ static int on_top(int sig) {
 static void handle(int sig, siginfo_t *info, void *context) {
   int saved = errno;
   int ours = 0;
-  int direct = context != NULL && chain_depth() == 0;
-  uintptr_t pc = direct ? lg_context_pc(context) : 0;
+  void *own = chain_depth() == 0 && on_top(sig) ? context : NULL;
   for (struct lg_watch *w = ran_here() ? current : NULL; w != NULL; w = w->outer) {
     int reason = atomic_load(&w->reason);
     if (atomic_exchange(&w->tick, 0) && reason == 0) reason = LG_WATCH_TICK;
     if (reason == 0) continue;
-    if (w->fire(w, reason, pc) && on_top(sig)) lg_stop_redirect(context);
+    w->fire(w, reason, own);
     ours = 1;
   }
   if (!ours || chain_depth() > 0) chain(sig, info, context);
@@ -487,14 +485,22 @@ static int prepare_signal(void) {
 }
 
 /* 0 or an error number. */
-static int unblock_signal(void) {
+static int mask_signal(int how) {
   sigset_t set;
   (void)sigemptyset(&set);
   (void)sigaddset(&set, atomic_load(&the_signal));
-  int rc = pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+  return pthread_sigmask(how, &set, NULL);
+}
+
+static int unblock_signal(void) {
+  int rc = mask_signal(SIG_UNBLOCK);
   unblocked = rc == 0;
   return rc;
 }
+
+void lg_watch_open(void) { (void)mask_signal(SIG_UNBLOCK); }
+
+void lg_watch_shut(void) { (void)mask_signal(SIG_BLOCK); }
 
 /* Have the thread look at this run in time. Under mutex. */
 static void look_by(int64_t at) {
@@ -549,7 +555,7 @@ int lg_watch_use_signal(int signal_number) {
 }
 
 int lg_watch_begin(struct lg_watch *w, int64_t now_ns, const struct lg_watch_limits *limits,
-                   int (*fire)(struct lg_watch *, int, uintptr_t), int *os_error) {
+                   void (*fire)(struct lg_watch *, int, void *), int *os_error) {
   int rc = set_up(w, now_ns, limits);
   if (rc != 0) {
     *os_error = rc;

@@ -30,7 +30,7 @@
 struct lg_watch {
   struct lg_watch *prev, *next; /* the process's list of runs under way */
   struct lg_watch *outer;       /* the run of this thread that began before this one and is not over, or NULL */
-  int (*fire)(struct lg_watch *watch, int reason, uintptr_t pc);
+  void (*fire)(struct lg_watch *watch, int reason, void *context);
   int64_t deadline_ns;  /* monotonic; INT64_MAX for none */
   int64_t cpu_limit_ns; /* CPU time this thread may have used; INT64_MAX for no limit */
   int64_t cpu_check_ns; /* when to look at it again: CPU time never passes faster than time */
@@ -71,15 +71,19 @@ struct lg_watch_limits {
 
 #define LG_WATCH_STILL_NS INT64_C(100000000)
 
+/* Within `fire`: let the signal through again, and not any more. By the run's thread. */
+void lg_watch_open(void);
+void lg_watch_shut(void);
+
 /* Monotonic clock, ns; -1 when it cannot be read (errno). Any thread, signal-safe. */
 int64_t lg_now_ns(void);
 
-/* Put a run under watch from `now_ns` (lg_now_ns()) on. `fire` gets the reason, and the instruction at which the thread was
- * interrupted; when it answers 1 the thread goes on as lg_stop_redirect() says.
+/* Put a run under watch from `now_ns` (lg_now_ns()) on. `fire` gets the reason, and the context of the interrupted thread
+ * (machine.h), or NULL where another handler may have called ours: that one's need not be the thread's.
  * LG_OK, or LG_OS_ERROR: a clock, the thread or the handler could not be set up (*os_error); then the run is not under
  * watch, lg_watch_end() must not be called, and the next run tries again. */
 int lg_watch_begin(struct lg_watch *w, int64_t now_ns, const struct lg_watch_limits *limits,
-                   int (*fire)(struct lg_watch *, int, uintptr_t), int *os_error);
+                   void (*fire)(struct lg_watch *, int, void *), int *os_error);
 
 /* Let the deadline stand still until lg_watch_continue(): a host function runs. CPU time goes on being counted. By the
  * run's thread. */

@@ -128,8 +128,8 @@ static inline int lg_arena_over(struct lg_arena *a, size_t more) {
 /* An empty arena; holds no memory until the first block. */
 void lg_arena_init(struct lg_arena *a);
 
-/* Reserve `size` bytes of addresses for the segments of an empty arena. 1, or 0 when the system refuses: the arena then does
- * without. */
+/* Reserve addresses for the segments of an empty arena: `size` bytes, or less where the process may not have many. 1, or 0
+ * when the system refuses: the arena then does without. */
 int lg_arena_reserve(struct lg_arena *a, size_t size);
 
 /* Give everything back, blocks in use too. */

@@ -50,7 +50,7 @@ static int kept_put(struct kept *k) {
 
 int lg_arena_reserve(struct lg_arena *a, size_t size) {
   struct lg_range *r = &a->range;
-  size = round_up(size, LG_RANGE_FIRST);
+  size = round_up(lg_pages_to_reserve(size), LG_RANGE_FIRST);
   if (size == 0 || LG_PAGES_REFUSED()) return 0;
   struct kept *k = kept_take(size);
   if (k != NULL) {

@@ -3,8 +3,8 @@
  *
  * Contract
  * - For arena*.c and image.c only. Sizes are bytes; spans are aligned to LG_SLAB_SIZE.
- * - Where the reservation was refused (RLIMIT_AS, vm.overcommit_memory=2), is used up, or was never asked for (32-bit
- *   machines), a span is a mapping of its own; a->outside counts these.
+ * - Where the reservation was refused or is used up (it is small under RLIMIT_AS and on 32-bit machines), a span is a mapping
+ *   of its own; a->outside counts these.
  * - Which span is handed out depends on what was taken and given since the arena was empty, or its image put back: never on
  *   the system, nor on what is resident. What is resident is known apart from it (struct lg_range), and no image changes it. */
 #ifndef LG_ARENA_RANGE_H

@@ -25,6 +25,10 @@ void lg_pages_unmap(void *pages, size_t size);
  * NULL, and nothing changed, when the system refuses or has no such call: map, copy and unmap instead. */
 void *lg_pages_resize(void *pages, size_t old_size, size_t new_size);
 
+/* How many addresses one arena should reserve, which could use `most`: where the process may have only so many (RLIMIT_AS, 32
+ * bits), as many as the state between runs takes. */
+size_t lg_pages_to_reserve(size_t most);
+
 /* Addresses without memory, which nothing else gets; NULL when refused, or when this system has no such call. */
 void *lg_pages_reserve(size_t size);
 

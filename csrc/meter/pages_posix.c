@@ -10,6 +10,7 @@
 
 #include <stdint.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #ifndef MAP_ANONYMOUS
@@ -41,6 +42,17 @@ void *lg_pages_map(size_t size) {
 /* munmap() in the middle of a merged mapping can fail with ENOMEM at vm.max_map_count; the pages at least go back. */
 void lg_pages_unmap(void *pages, size_t size) {
   if (munmap(pages, size) != 0) lg_pages_discard(pages, size);
+}
+
+size_t lg_pages_to_reserve(size_t most) {
+  const size_t least = (size_t)1024 * 1024;
+  struct rlimit addresses;
+  if (most <= least) return most;
+  if (sizeof(void *) <= 4) return least;
+  if (getrlimit(RLIMIT_AS, &addresses) != 0 || addresses.rlim_cur == RLIM_INFINITY) return most;
+  size_t share = (size_t)addresses.rlim_cur / 256;
+  if (share < least) return least;
+  return share < most ? share : most;
 }
 
 void *lg_pages_reserve(size_t size) {

@@ -37,6 +37,11 @@ void lg_pages_prepare(void *pages, size_t size) {
   (void)size;
 }
 
+size_t lg_pages_to_reserve(size_t most) {
+  const size_t least = (size_t)1024 * 1024;
+  return most > least && sizeof(void *) <= 4 ? least : most;
+}
+
 void *lg_pages_reserve(size_t size) {
   if (LG_PAGES_REFUSED()) return NULL;
   return VirtualAlloc(NULL, size, MEM_RESERVE, PAGE_NOACCESS);
