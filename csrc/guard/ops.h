@@ -91,8 +91,7 @@ static int lg_ops_open(struct lg_state *st) {
 #endif
   int status = lg_protected(L, lg_open_body, st);
   if (status != LUA_OK) return LG_NO_MEMORY;
-  /* LuaJIT may free a closure, whose making was refused half-way, as one of another size: its own slab knows better. */
-  lg_arena_seal(&st->meter.arena, LG_JIT ? 0 : LG_MIXED_AFTER_SEAL);
+  lg_arena_seal(&st->meter.arena);
   lg_state_keep(st);
   return LG_OK;
 }

@@ -2,7 +2,8 @@
  *
  * Contract
  * - Lua passes every block's size when it frees or resizes it, so small blocks need no header. `osize` must be the size
- *   the block was last asked with (0 for NULL). One thread at a time; never from a signal handler.
+ *   the block was last asked with (0 for NULL); a small block may be freed as a smaller one, which is what LuaJIT does with a
+ *   closure whose making was refused half-way (func_newL in its lj_func.c). One thread at a time; never from a signal handler.
  * - Blocks are aligned to max_align_t. All memory comes from pages.h and goes back there: whole segments while a run
  *   shrinks, everything that is free at lg_arena_trim(), the rest at lg_arena_close() (but for 64 KiB each of a few
  *   closed arenas, in which new ones begin), whether or not its blocks were freed.
@@ -141,10 +142,8 @@ size_t lg_arena_held(const struct lg_arena *a);
 /* lua_Alloc's meaning without the counting: `nsize` 0 frees and returns NULL. */
 void *lg_arena_realloc(struct lg_arena *a, void *ptr, size_t osize, size_t nsize);
 
-/* The blocks that live as long as the state have been made: from now on each class fills slabs of its own, after the next
- * `mixed` bytes. */
-void lg_arena_seal(struct lg_arena *a, size_t mixed);
-#define LG_MIXED_AFTER_SEAL ((size_t)8192) /* small runs live beside the permanent blocks and never begin a slab */
+/* The blocks that live as long as the state have been made: from now on each class fills slabs of its own. */
+void lg_arena_seal(struct lg_arena *a);
 
 /* Give free memory back, but for a little that the next run may use again. Call between runs, after a full collection;
  * costs two comparisons when there is nothing to do. `peak`: the most bytes that were in use since the last call; what

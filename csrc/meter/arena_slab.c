@@ -12,6 +12,7 @@ enum { SLAB_MIXED, SLAB_CURRENT, SLAB_PARTIAL, SLAB_FULL };
  *   partial  blocks handed out; its event means that the slab is empty and goes back to its segment
  *   full     frees until enough blocks are free for the slab to be worth taking from: then it becomes partial */
 
+#define MIXED_AFTER_SEAL ((size_t)8192) /* small runs live beside the permanent blocks and never begin a slab */
 #define CUT_BYTES ((size_t)1024)        /* cut at once: a fresh page is touched when its turn comes */
 
 static_assert(sizeof(struct lg_slab) <= 64, "headers are 64 bytes apart");
@@ -180,7 +181,7 @@ void *lg_slab_event(struct lg_arena *a, struct lg_slab *s, size_t cls) {
   return NULL;
 }
 
-void lg_arena_seal(struct lg_arena *a, size_t mixed) { a->mixed_quota = mixed; }
+void lg_arena_seal(struct lg_arena *a) { a->mixed_quota = MIXED_AFTER_SEAL; }
 
 /* Count the blocks in `ready` as free again, so that slabs which hold nothing else are seen to be empty. */
 static void flush(struct lg_arena *a, size_t cls) {

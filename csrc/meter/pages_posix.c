@@ -8,6 +8,7 @@
 
 #include "pages.h"
 
+#include <stdatomic.h>
 #include <stdint.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -33,10 +34,36 @@
 int (*lg_pages_fault)(void) = NULL;
 #endif
 
+#if defined(__linux__) && defined(__aarch64__)
+/* LuaJIT keeps 47 bits of an object's address, and Linux has 48 on most arm64 machines, of which it hands out the highest first.
+ * So each mapping is asked for by its address, behind the last one, from somewhere in the lower half on. */
+static void *map_anywhere(size_t size, int protection, int flags) {
+  static _Atomic(uintptr_t) next;
+  const uintptr_t from = (uintptr_t)1 << 45, end = (uintptr_t)1 << 47;
+  uintptr_t at = atomic_load(&next);
+  for (int tries = 0; tries < 64; tries++) {
+    if (at < from || at > end - from) at = from + ((uintptr_t)&at & 0xffffffff000u);
+    void *pages = mmap((void *)at, size, protection, flags, -1, 0);
+    if (pages == MAP_FAILED) return NULL;
+    if ((uintptr_t)pages <= end - size) {
+      atomic_store(&next, (uintptr_t)pages + size);
+      return pages;
+    }
+    (void)munmap(pages, size);
+    at += ((uintptr_t)1 << 32) << (tries / 8);
+  }
+  return NULL;
+}
+#else
+static void *map_anywhere(size_t size, int protection, int flags) {
+  void *pages = mmap(NULL, size, protection, flags, -1, 0);
+  return pages == MAP_FAILED ? NULL : pages;
+}
+#endif
+
 void *lg_pages_map(size_t size) {
   if (LG_PAGES_REFUSED()) return NULL;
-  void *pages = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  return pages == MAP_FAILED ? NULL : pages;
+  return map_anywhere(size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS);
 }
 
 /* munmap() in the middle of a merged mapping can fail with ENOMEM at vm.max_map_count; the pages at least go back. */
@@ -57,8 +84,7 @@ size_t lg_pages_to_reserve(size_t most) {
 
 void *lg_pages_reserve(size_t size) {
   if (LG_PAGES_REFUSED()) return NULL;
-  void *pages = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  return pages == MAP_FAILED ? NULL : pages;
+  return map_anywhere(size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE);
 }
 
 int lg_pages_commit(void *pages, size_t size) {
@@ -97,7 +123,16 @@ void *lg_pages_detach(void *pages, size_t size) {
 
 void *lg_pages_resize(void *pages, size_t old_size, size_t new_size) {
   if (LG_PAGES_REFUSED()) return NULL;
+#if defined(__aarch64__)
+  void *moved = mremap(pages, old_size, new_size, 0);
+  if (moved != MAP_FAILED) return moved;
+  void *to = map_anywhere(new_size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE); /* as for every mapping */
+  if (to == NULL) return NULL;
+  moved = mremap(pages, old_size, new_size, MREMAP_MAYMOVE | MREMAP_FIXED, to);
+  if (moved == MAP_FAILED) (void)munmap(to, new_size);
+#else
   void *moved = mremap(pages, old_size, new_size, MREMAP_MAYMOVE);
+#endif
   return moved == MAP_FAILED ? NULL : moved;
 }
 

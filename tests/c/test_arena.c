@@ -112,7 +112,7 @@ static void test_every_small_size(void) {
     for (size_t i = 0; i < 4000; i++) CHECK(resize(&a, &held[i], 4000 - i));
     for (size_t i = 0; i < 4000; i++) CHECK(intact(held[i].p, held[i].size, held[i].mark));
     for (size_t i = 0; i < 4000; i++) CHECK(resize(&a, &held[i], 0));
-    lg_arena_seal(&a, LG_MIXED_AFTER_SEAL);
+    lg_arena_seal(&a);
   }
   lg_arena_close(&a);
   CHECK_INT(a.reserved, 0);
@@ -125,7 +125,7 @@ static void test_random_use(void) {
   for (int i = 0; i < 120000; i++) {
     struct held *h = &held[draw(1500)];
     CHECK(resize(&a, h, draw(3) == 0 ? 0 : draw_size()));
-    if (i == 500) lg_arena_seal(&a, LG_MIXED_AFTER_SEAL);
+    if (i == 500) lg_arena_seal(&a);
     if (i % 9973 == 0) lg_arena_trim(&a, SIZE_MAX);
   }
   size_t live = 0;
@@ -219,7 +219,7 @@ static void test_large_run_goes_back(size_t size) {
   begin(&a);
   struct held first = {0};
   CHECK(resize(&a, &first, 100));
-  lg_arena_seal(&a, LG_MIXED_AFTER_SEAL);
+  lg_arena_seal(&a);
   size_t before = resident();
   void *head = chain(&a, LARGE_RUN, size);
   CHECK(a.reserved >= LARGE_RUN / size * size);
@@ -242,7 +242,7 @@ static void test_large_run_goes_back(size_t size) {
 static void test_survivors_hold_little(size_t size) {
   struct lg_arena a;
   begin(&a);
-  lg_arena_seal(&a, LG_MIXED_AFTER_SEAL);
+  lg_arena_seal(&a);
   size_t total = (size_t)40 * 1024 * 1024;
   unsigned every = (unsigned)(total / size / 20);
   size_t before = resident();
@@ -264,7 +264,7 @@ static void test_survivors_hold_little(size_t size) {
 static void test_classes_share_memory(void) {
   struct lg_arena a;
   begin(&a);
-  lg_arena_seal(&a, LG_MIXED_AFTER_SEAL);
+  lg_arena_seal(&a);
   size_t total = (size_t)24 * 1024 * 1024;
   for (size_t size = 16; size <= 1024; size *= 2) {
     void *head = chain(&a, total, size);
@@ -282,7 +282,7 @@ static void test_runs_do_not_map(size_t blocks) {
   static struct held held[8000];
   struct held permanent[200] = {{0}};
   for (int i = 0; i < 200; i++) CHECK(resize(&a, &permanent[i], 1 + draw(200)));
-  lg_arena_seal(&a, LG_MIXED_AFTER_SEAL);
+  lg_arena_seal(&a);
   refuse(~0ul, ~0ul);
   unsigned long warm = 0;
   for (int run = 0; run < 20; run++) {
@@ -387,7 +387,7 @@ static unsigned scenario(unsigned long from, unsigned long until, unsigned long 
     struct held *h = &held[draw(900)];
     size_t size = draw(3) == 0 ? 0 : draw_size();
     int shrinks = h->size != 0 && size <= h->size;
-    if (i == 200) lg_arena_seal(&a, LG_MIXED_AFTER_SEAL);
+    if (i == 200) lg_arena_seal(&a);
     if (!resize(&a, h, size)) {
       CHECK(!shrinks);
       refused++;
@@ -425,7 +425,7 @@ static void test_refusals(void) {
 static void test_shrinking_without_memory(void) {
   struct lg_arena a;
   begin(&a);
-  lg_arena_seal(&a, LG_MIXED_AFTER_SEAL);
+  lg_arena_seal(&a);
   static struct held held[2000];
   for (int i = 0; i < 2000; i++) CHECK(resize(&a, &held[i], (size_t)(513 + i % 500)));
   struct held large = {0};
@@ -450,7 +450,7 @@ static void test_strays(void) {
   static const size_t from[] = {3 << 20, 600000, 100000, 1025}, to[] = {400000, 2000, 700, 1024};
   struct lg_arena a;
   begin(&a);
-  lg_arena_seal(&a, LG_MIXED_AFTER_SEAL);
+  lg_arena_seal(&a);
   static struct held held[BLOCKS];
   struct held other[20] = {{0}};
   for (size_t i = 0; i < BLOCKS; i++) CHECK(resize(&a, &held[i], from[i % 4]));
@@ -483,7 +483,7 @@ static void test_many_arenas(void) {
   for (int i = 0; i < 1000; i++) {
     begin(&arenas[i]);
     for (int k = 0; k < 100; k++) CHECK(resize(&arenas[i], &held[i][k], 1 + draw(200)));
-    lg_arena_seal(&arenas[i], LG_MIXED_AFTER_SEAL);
+    lg_arena_seal(&arenas[i]);
     CHECK(arenas[i].reserved <= 65536);
   }
 #ifndef LG_TEST_SANITIZED
@@ -511,7 +511,7 @@ static void test_free_blocks_are_poisoned(void) {
       CHECK(__asan_address_is_poisoned(p));
       CHECK(__asan_address_is_poisoned(p + sizes[i] - 1));
     }
-    lg_arena_seal(&a, LG_MIXED_AFTER_SEAL);
+    lg_arena_seal(&a);
   }
   char *p = lg_arena_realloc(&a, NULL, 0, 5000);
   lg_arena_realloc(&a, p, 5000, 0);

@@ -101,7 +101,7 @@ static void test_put_back(unsigned refusals) {
   begin(&a);
   seed = 3;
   use(&a, held, 100);
-  lg_arena_seal(&a, LG_MIXED_AFTER_SEAL);
+  lg_arena_seal(&a);
   for (int round = 0; round < 12; round++) {
     use(&a, held, 600);
     refuse_every = 0;

@@ -88,7 +88,7 @@ static void random_use(struct lg_meter *m) {
   static struct held held[500];
   struct expected e = {0};
   for (int i = 0; i < 30000; i++) {
-    if (i == 300) lg_arena_seal(&m->arena, LG_MIXED_AFTER_SEAL);
+    if (i == 300) lg_arena_seal(&m->arena);
     if (i % 5000 == 0) {
       m->limit = i % 10000 == 0 ? LG_NO_LIMIT : m->current + 100000;
       lg_meter_begin(m);
