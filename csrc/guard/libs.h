@@ -14,6 +14,7 @@
 #include "lib_os.h"
 #include "lib_utf8.h"
 #include "lib_bit.h"
+#include "lib_tonumber.h"
 /* clang-format on */
 
 /* Put the allowed libraries into the template at index t. */

@@ -26,11 +26,10 @@ static void lg_offer_xpcall(lua_State *L, int t) {
 }
 
 static void lg_offer_base(lua_State *L, int t, int stock) {
-  static const char *const kept[] = {"assert", "error",    "ipairs",   "next",     "pairs",
-                                     "pcall",  "rawequal", "rawget",   "rawset",   "select",
-                                     "type",   "xpcall",   "tonumber", "_VERSION", "getmetatable",
+  static const char *const kept[] = {"assert",   "error",  "ipairs", "next", "pairs",  "pcall",    "rawequal",
+                                     "rawget",   "rawset", "select", "type", "xpcall", "_VERSION", "getmetatable",
 #if LG_JIT
-                                     "unpack",
+                                     "tonumber", "unpack",
 #elif LG_LUA >= 502
                                      "rawlen",
 #endif
@@ -46,6 +45,9 @@ static void lg_offer_base(lua_State *L, int t, int stock) {
   lg_offer_c(L, t, "log", lg_log);
   lg_offer_c(L, t, "load", lg_load);
   lg_offer_c(L, t, "collectgarbage", lg_collectgarbage);
+#if !LG_JIT
+  lg_offer_c(L, t, "tonumber", lg_tonumber);
+#endif
 #if LG_LUA == 501
 #if LG_JIT
   lg_offer_c(L, t, "loadstring", lg_load);

@@ -5,6 +5,7 @@
  *                           "ok", "error", "memory" (LUA_ERRMEM) or "interrupted", and the first result or error value
  * version                   "lua51" ... "luajit21"
  * tostring_ours             the sandbox's tostring
+ * tonumber_ours             its tonumber, but for LuaJIT, which keeps the stock one
  * collect_ours              the sandbox's collectgarbage */
 #ifndef LG_LIB_ALL_H
 #define LG_LIB_ALL_H
@@ -18,6 +19,7 @@
 #include "guard/lib_math.h"
 #include "guard/lib_os.h"
 #include "guard/lib_bit.h"
+#include "guard/lib_tonumber.h"
 
 #define LG_STRINGIFY_(x) #x
 #define LG_STRINGIFY(x) LG_STRINGIFY_(x)
@@ -77,6 +79,10 @@ static void lg_driver_open(lua_State *L) {
   lg_all_global(L, "attempt");
   lua_pushcfunction(L, lg_all_tostring);
   lg_all_global(L, "tostring_ours");
+#if !LG_JIT
+  lua_pushcfunction(L, lg_tonumber);
+  lg_all_global(L, "tonumber_ours");
+#endif
   lua_pushcfunction(L, lg_collectgarbage);
   lg_all_global(L, "collect_ours");
   (void)lua_pushliteral(L, LG_STRINGIFY(LG_INSTANCE));

@@ -70,6 +70,15 @@ do
   local fields = setmetatable({}, { __index = function() return zeros end })
   stops("time", again, function() pcall(o.time, fields) o.time(fields) end)
 end
+if tonumber_ours then
+  local n, ones = tonumber_ours, string.rep("1", 2 ^ 27)
+  stops("tonumber", again, n, ones)
+  stops("tonumber with a base", again, n, ones, 36)
+  stops("tonumber with a long base", again, n, "1", ones)
+  stops("tonumber of an exponent", again, n, "1e" .. ones)
+  stops("tonumber of white space", again, n, string.rep(" ", 2 ^ 27))
+  stops("tonumber of hexadecimals", again, n, "0x." .. ones)
+end
 if has_long then
   stops("sort with a C function", t.sort, long(), rawequal)
   stops("sort", t.sort, long(), function() return false end)

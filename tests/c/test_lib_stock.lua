@@ -449,6 +449,64 @@ local function tostring_calls()
   end)
 end
 
+-- A numeral, nearly always: its parts each short, or as long as the pieces that ours reads, or longer than those.
+local function run_of(digits)
+  local n = one_of({ 0, 1, 1, 2, 5, 17, 20, 40, 257, 801, 4096, 32768, 65536, 70000 }) + below(3)
+  local k, d = below(4), 1 + below(#digits)
+  if k == 0 then return rep("0", n) end
+  if k == 1 then return rep(digits:sub(d, d), n) end
+  if k == 2 then return rep("0", n) .. digits:sub(d, d) end
+  local out = {}
+  for i = 1, n % 300 do out[i] = digits:sub(1 + (d * i * i) % #digits, 1 + (d * i * i) % #digits) end
+  return concat(out) .. rep(digits:sub(d, d), n - n % 300)
+end
+local function blanks()
+  if chance(70) then return "" end
+  return one_of({ " ", "\t\n\v\f\r ", rep(" ", chance(10) and 66000 or 3) })
+end
+local function spoilt(s)
+  if chance(85) then return s end
+  local at = below(#s + 1)
+  return s:sub(1, at) .. one_of({ "x", "n", "\0", "g", " ", "_", "e", "p", "-", ".", ",", "\160", "\0" .. rep("x", 66000) }) .. s:sub(at + 1)
+end
+local function numeral()
+  local is_hex = chance(35)
+  local digits = is_hex and "0123456789abcdefABCDEF" or "0123456789"
+  local out, whole, fraction = { blanks(), one_of({ "", "", "-", "+" }), is_hex and one_of({ "0x", "0X" }) or "" }, run_of(digits), ""
+  out[#out + 1] = whole
+  if chance(50) then
+    fraction = run_of(digits)
+    out[#out + 1] = "." .. fraction
+  end
+  if chance(50) then
+    local of = is_hex and 4 or 1 -- exponents that bring it back among the doubles, to their ends, and anywhere
+    local e = one_of({ 0, 1, -5, 300, -300, -#whole * of, #fraction * of, 300 - #whole * of, -324 - #whole * of, #fraction * of - 1074 })
+    out[#out + 1] = one_of(is_hex and { "p", "P" } or { "e", "E" })
+    out[#out + 1] = chance(90) and (e < 0 and "-" or one_of({ "", "+" })) .. (chance(20) and run_of("0") or "") .. format("%d", math.abs(e))
+      or one_of({ "", "-", "+" }) .. run_of("0123456789")
+  end
+  out[#out + 1] = blanks()
+  return spoilt(concat(out))
+end
+local function word()
+  return blanks() .. one_of({ "", "-", "+" }) .. one_of({ "inf", "Infinity", "infinit", "nan", "NAN(", "nan(a_1)", "nan(" .. run_of("0aZ_")
+    .. ")", "nan(" .. run_of("1"), "x", "" }) .. blanks()
+end
+local function based()
+  local base = below(37)
+  if chance(20) then base = one_of({ 10, 16, 36, 37, -2, 0, 1, "16", "x", 2.5, 16.0, true, 2 ^ 32 + 16, rep("0", 66000) .. "8", rep("1", 66000), rep("z", 66000) }) end
+  local most = type(base) == "number" and base >= 2 and base <= 36 and base - base % 1 or 16
+  local digits = ("0123456789abcdefghijklmnopqrstuvwxyz"):sub(1, most)
+  local s = blanks() .. one_of({ "", "-", "+" }) .. one_of({ "", "", "0x", "0", "00x" }) .. run_of(digits .. digits:upper()) .. blanks()
+  return args(chance(90) and spoilt(s) or any(), base)
+end
+local function tonumber_calls()
+  stock.base, ours.base = { tonumber = tonumber }, { tonumber = tonumber_ours }
+  for _ = 1, 3 do compare("base", "tonumber", function() return args(numeral()) end) end
+  compare("base", "tonumber", function() return args(chance(60) and word() or any(), nil) end)
+  compare("base", "tonumber", based)
+end
+
 if number >= 54 then -- from here on the two generators are in step
   stock.math.randomseed(seed)
   ours.math.randomseed(seed)
@@ -461,6 +519,7 @@ for i = 1, cases do
   math_calls()
   os_calls()
   tostring_calls()
+  if not is_jit then tonumber_calls() end
   if stock.bit then bit_calls() end
   if stock.utf8 then
     pack_calls()
