@@ -16,13 +16,15 @@ __attribute__((tls_model("initial-exec")))
 #endif
 static _Thread_local struct lg_stop *inside;
 
-/* Where the frame of a function called here begins, and so where the caller's ends. */
-__attribute__((noinline)) static uintptr_t stack_here(void) { return (uintptr_t)__builtin_frame_address(0); }
+#define LG_NOT_INLINED __attribute__((noinline))
 
-int lg_stop_call(struct lg_stop *stop, void (*fn)(void *ud), void *ud) {
+/* Where the frame of a function called here begins, and so where the caller's ends. */
+LG_NOT_INLINED static uintptr_t stack_here(void) { return (uintptr_t)__builtin_frame_address(0); }
+
+LG_NOT_INLINED int lg_stop_call(struct lg_stop *stop, void (*fn)(void *ud), void *ud) {
   struct lg_stop *volatile before = inside;
   stop->stack = stack_here();
-  if (_setjmp(stop->frame) != 0) {
+  if (LG_SET_FRAME(stop->frame) != 0) {
     inside = before;
     return 1;
   }
@@ -57,7 +59,7 @@ __attribute__((noreturn)) static void land(void) {
   uint16_t control = 0;
   __asm__ volatile("cld\n\tfnstcw %0\n\tfninit\n\tfldcw %0" : "+m"(control));
 #endif
-  _longjmp(inside->frame, 1);
+  LG_JUMP_TO(inside->frame);
 }
 
 void lg_stop_redirect(void *context) {

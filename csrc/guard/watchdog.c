@@ -262,6 +262,9 @@ static void send_tick(struct lg_watch *w, int64_t now) {
 
 void lg_watch_ticked(struct lg_watch *w, int64_t now_cpu_ns, int64_t cost_ns) {
   const int64_t share = 50;
+  /* POSIX does not list what this calls, and the C libraries of Linux, macOS and FreeBSD only compute it. */
+  if (w->cpu_clock == 0) w->cpu_clock = lg_cpu_clock_here();
+  if (w->cpu_clock == 0) return;
   atomic_store(&w->tick_cpu_ns, now_cpu_ns + cost_ns * share);
 }
 
@@ -522,9 +525,8 @@ static int set_limits(struct lg_watch *w, int64_t now_ns, const struct lg_watch_
   w->cpu_clock = 0;
   w->paused_ns = 0;
   atomic_store(&w->tick_cpu_ns, 0);
-  if (limits->cpu_ns <= 0 && limits->moves == NULL && limits->tick_every_ns <= 0) return 0;
-  w->cpu_clock = lg_cpu_clock_here();
   if (limits->cpu_ns <= 0 && limits->moves == NULL) return 0;
+  w->cpu_clock = lg_cpu_clock_here();
   int64_t used = w->cpu_clock == 0 ? -1 : lg_cpu_clock_ns(w->cpu_clock);
   if (used < 0) return errno;
   if (limits->cpu_ns <= 0) return 0;
