@@ -233,6 +233,10 @@ class LuaEngine:
     ) -> ScriptResult:
         """Run a script in a worker thread; cancelling the task interrupts the run, or its wait for another one's end.
 
+        A cancelled task ends once its run has ended, however often it is cancelled: a host function that is under way
+        comes to its own end first. Host functions see the context variables (`contextvars`) of the awaiting task; what
+        they set is not seen by it, as with `asyncio.to_thread`.
+
         The thread is one of the loop's default executor, of which there are few (`loop.set_default_executor`): what is
         more waits, as do `asyncio.to_thread` and the look-up of host names, which use the same.
 
