@@ -6,6 +6,8 @@
 static const char *const object_names[LG_FAST_OBJECT_COUNT] = {
     [LG_FAST_STATUS_ERROR] = "status_error",
     [LG_FAST_SERIALIZATION_ERROR] = "serialization_error",
+    [LG_FAST_FOREIGN_FORM] = "foreign_form",
+    [LG_FAST_KEY_REFUSAL] = "key_refusal",
     [LG_FAST_RUN_ERROR] = "run_error",
     [LG_FAST_BUSY_ERROR] = "EngineBusyError",
     [LG_FAST_CLOSED_ERROR] = "EngineClosedError",

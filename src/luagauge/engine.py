@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
@@ -135,7 +136,7 @@ class LuaEngine:
     def execute_script(
         self,
         script: str | bytes | LuaScript,
-        context: ScriptContext | dict[str, Any] | None = None,
+        context: ScriptContext | Mapping[str, Any] | None = None,
         *,
         name: str | None = None,
     ) -> ScriptResult:
@@ -145,7 +146,7 @@ class LuaEngine:
 
         Args:
             script: Lua source, or what `precompile_script` returned.
-            context: What the script sees as `context`; a dict is taken as it is.
+            context: What the script sees as `context`; a dict, or any other mapping, is taken as it is.
             name: The name that errors show for a source; "script" where it is None.
 
         Returns:
@@ -158,6 +159,7 @@ class LuaEngine:
             EngineBusyError: The call came from a host function of a run of this engine, or from a forked child in which
                 such a run can never end.
             MemoryTrackingError: The process could not be measured, and `on_error` is "raise".
+            Exception: What a mapping in the context that is no dict raises when it is read.
             KeyboardInterrupt: Ctrl-C, or whatever else a signal handler or host function raised that is no Exception.
         """
         data = None if context is None else _context_data(context)
@@ -227,7 +229,7 @@ class LuaEngine:
     async def execute_script_async(
         self,
         script: str | bytes | LuaScript,
-        context: ScriptContext | dict[str, Any] | None = None,
+        context: ScriptContext | Mapping[str, Any] | None = None,
         *,
         name: str | None = None,
     ) -> ScriptResult:
@@ -389,6 +391,6 @@ def _context_data(context: object) -> Any:
     """Return the data that becomes the global `context`."""
     if isinstance(context, ScriptContext):
         return {"request": context.request, "response": context.response, "metadata": context.metadata}
-    if isinstance(context, dict):
+    if isinstance(context, (dict, Mapping)):  # dict first: it is quicker to tell
         return context
-    raise ConfigurationError("context", context, "give a ScriptContext, a dict or None")
+    raise ConfigurationError("context", context, "give a ScriptContext, a dict or another mapping, or None")
