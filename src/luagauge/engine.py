@@ -101,7 +101,7 @@ class LuaEngine:
 
     Raises:
         ConfigurationError: The installed lupa has no such Lua.
-        PlatformUnavailableError: This platform's lupa cannot hold that Lua to a memory limit.
+        PlatformUnavailableError: lupa is not installed or too old, or cannot hold that Lua to a memory limit here.
 
     Example:
         >>> from luagauge import LuaEngine
