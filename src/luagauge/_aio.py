@@ -8,6 +8,8 @@ import contextvars
 import threading
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from luagauge.errors import EngineClosedError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -40,7 +42,11 @@ async def run_in_thread(interrupt: Callable[[int], object], call: Callable[..., 
             with lock:
                 worker.clear()
 
-    future = asyncio.get_running_loop().run_in_executor(None, work)
+    loop = asyncio.get_running_loop()
+    try:
+        future = loop.run_in_executor(None, work)
+    except RuntimeError as error:  # in an atexit handler, say: Python starts no threads any more
+        raise EngineClosedError(f"no thread is to be had for the run ({error}); execute_script needs none") from error
     try:
         return await asyncio.shield(future)
     except asyncio.CancelledError:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, fields
 from types import MappingProxyType
 from typing import Any, Literal
 
+from luagauge._shutdown import until_exit
 from luagauge.errors import ConfigurationError
 
 LUA_VERSIONS = ("5.1", "5.2", "5.3", "5.4", "5.5", "luajit2.0", "luajit2.1")
@@ -72,6 +73,7 @@ class MemoryTrackingConfig:
     on_error: Literal["raise", "ignore"] = "raise"
     min_delta_mb: float = 0.0
 
+    @until_exit
     def __post_init__(self) -> None:
         """Check every field."""
         if not isinstance(self.enabled, bool):
@@ -162,6 +164,7 @@ class ScriptConfig:
     functions: Mapping[str, Callable[..., Any]] = field(default_factory=dict, hash=False)
     memory_tracking: MemoryTrackingConfig = field(default_factory=lambda: MemoryTrackingConfig(on_error="ignore"))
 
+    @until_exit
     def __post_init__(self) -> None:
         """Check every field, and take private copies of the mappings."""
         if self.lua not in LUA_VERSIONS:

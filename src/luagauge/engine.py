@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from luagauge import _lupa
+from luagauge._shutdown import at_exit, until_exit
 from luagauge.config import ScriptConfig, ScriptContext
 from luagauge.errors import ConfigurationError, ScriptError, ScriptSyntaxError
 
@@ -110,6 +111,9 @@ class LuaEngine:
         42
     """
 
+    _at_exit, _failure = staticmethod(at_exit), Exception  # as in until_exit()
+
+    @until_exit
     def __init__(self, config: ScriptConfig | None = None) -> None:
         """Make the Lua state."""
         if config is None:
@@ -155,31 +159,35 @@ class LuaEngine:
         Raises:
             ConfigurationError: `script`, `context` or `name` is not what is asked for.
             ScriptSerializationError: The context holds something that is not plain data; `path` says where.
-            EngineClosedError: The engine is closed.
+            EngineClosedError: The engine is closed, or Python is shutting down and has taken luagauge's modules apart.
             EngineBusyError: The call came from a host function of a run of this engine, or from a forked child in which
                 such a run can never end.
             MemoryTrackingError: The process could not be measured, and `on_error` is "raise".
             Exception: What a mapping in the context that is no dict raises when it is read.
             KeyboardInterrupt: Ctrl-C, or whatever else a signal handler or host function raised that is no Exception.
         """
-        data = None if context is None else _context_data(context)
-        if type(script) is LuaScript:
-            if script._engine is not self:  # noqa: SLF001 - one module
-                raise ConfigurationError("script", script, "it was compiled by another engine")
-            code = script._compiled  # noqa: SLF001
+        try:  # until_exit() itself would cost each run a call more
+            data = None if context is None else _context_data(context)
+            if type(script) is LuaScript:
+                if script._engine is not self:  # noqa: SLF001 - one module
+                    raise ConfigurationError("script", script, "it was compiled by another engine")
+                code = script._compiled  # noqa: SLF001
+                if self._unused:
+                    self._free_unused()
+                return self._run(code.ref, code.globals, None, None, False, data)  # type: ignore[no-any-return]  # without `keep`
+            # With the type, so that text is never compared with bytes: python -b warns of that, and -bb raises.
+            key = (script, _DEFAULT_NAME if name is None else name, type(script))
+            try:
+                cached = self._cache[key]  # type: ignore[index]  # a wrong type is refused below
+                self._cache.move_to_end(key)  # type: ignore[arg-type]  # it was found
+            except (KeyError, TypeError):  # unknown, dropped by another thread just now, or not hashable
+                return self._execute_source(script, key[1], data)
             if self._unused:
                 self._free_unused()
-            return self._run(code.ref, code.globals, None, None, False, data)  # type: ignore[no-any-return]  # without `keep`
-        # With the type, so that text is never compared with bytes: python -b warns of that, and -bb raises.
-        key = (script, _DEFAULT_NAME if name is None else name, type(script))
-        try:
-            cached = self._cache[key]  # type: ignore[index]  # a wrong type is refused below
-            self._cache.move_to_end(key)  # type: ignore[arg-type]  # it was found
-        except (KeyError, TypeError):  # unknown, dropped by another thread just now, or not hashable
-            return self._execute_source(script, key[1], data)
-        if self._unused:
-            self._free_unused()
-        return self._run(cached.ref, cached.globals, None, None, False, data)  # type: ignore[no-any-return]  # without `keep`
+            return self._run(cached.ref, cached.globals, None, None, False, data)  # type: ignore[no-any-return]  # without `keep`
+        except self._failure as error:
+            self._at_exit(error)
+            raise
 
     def _execute_source(self, script: object, name: str, data: Any) -> ScriptResult:
         """Compile and run; keep the compiled form unless the source is long."""
@@ -244,10 +252,14 @@ class LuaEngine:
 
         Args, returns and raises as `execute_script`.
         """
-        from luagauge._aio import run_in_thread  # noqa: PLC0415 - asyncio is not for everybody
+        try:
+            from luagauge._aio import run_in_thread  # noqa: PLC0415 - asyncio is not for everybody
 
-        run = self._execute_interruptibly
-        return await run_in_thread(self._state.interrupt_thread, run, script, context, name=name)
+            run = self._execute_interruptibly
+            return await run_in_thread(self._state.interrupt_thread, run, script, context, name=name)
+        except self._failure as error:
+            self._at_exit(error)
+            raise
 
     @property
     def _execute_interruptibly(self) -> Callable[..., ScriptResult]:
@@ -259,6 +271,7 @@ class LuaEngine:
             return cast("LupaState", self._state).interruptible(self.execute_script)
         return self.execute_script
 
+    @until_exit
     def precompile_script(self, source: str | bytes, *, name: str | None = None) -> LuaScript:
         """Compile a script once, to run it many times.
 
@@ -288,6 +301,7 @@ class LuaEngine:
         self._free_unused()
         return script
 
+    @until_exit
     def validate_syntax(self, source: str | bytes, *, name: str | None = None) -> ScriptSyntaxError | None:
         """Compile a script and throw the code away.
 
@@ -315,6 +329,7 @@ class LuaEngine:
             return error
         raise error
 
+    @until_exit
     def interrupt(self) -> bool:
         """End the run in progress, from any thread or from a signal handler; its result is a `ScriptInterruptedError`.
 
@@ -323,6 +338,7 @@ class LuaEngine:
         """
         return self._state.interrupt()
 
+    @until_exit
     def stats(self) -> EngineStats:
         """Return what the engine holds and did.
 
@@ -332,6 +348,7 @@ class LuaEngine:
         live, reserved, runs = self._state.counters()
         return EngineStats(self._config.lua, live, reserved, runs, len(self._cache), self._source)
 
+    @until_exit
     def close(self) -> None:
         """Close the Lua state and give its memory back, after the run in progress. Closing twice is fine.
 
