@@ -56,6 +56,8 @@ FAST_SOURCES = [
     "csrc/fast/callback.c",
     "csrc/fast/result.c",
     "csrc/fast/encode.c",
+    "csrc/fast/foreign.c",
+    "csrc/fast/texts.c",
     "csrc/fast/decode.c",
     "csrc/guard/buf.c",
 ]

@@ -5,12 +5,18 @@
 #include <limits.h>
 
 #include "../guard/wire.h"
+#include "foreign.h"
+#include "texts.h"
+
+/* Each walk that is done again knows one level of mappings more; beyond that, what they hold changes with every look. */
+static const int most_walks = LG_WIRE_MAX_DEPTH + 2;
 
 struct encoder {
   struct lg_fast_state *state;
   struct lg_buf *out;
   const char *root;
   long long max_int;
+  struct lg_foreign foreign;
   int depth;
   PyObject *open[LG_WIRE_MAX_DEPTH];   /* borrowed: containers being encoded */
   PyObject *key[LG_WIRE_MAX_DEPTH];    /* borrowed: the key in each, NULL in a sequence */
@@ -185,55 +191,31 @@ static int encode_key(struct encoder *e, PyObject *key) {
     }
     return refuse(e, PyUnicode_FromString("a NaN cannot be a key in Lua"));
   }
-  PyObject *type = PyObject_GetAttrString((PyObject *)Py_TYPE(key), "__name__");
-  PyObject *why = type == NULL ? NULL
-                               : PyUnicode_FromFormat("a key of type %S has no form in Lua; use str, bytes, int, "
-                                                      "float or bool",
-                                                      type);
-  Py_XDECREF(type);
-  return refuse(e, why);
-}
-
-/* The UTF-8 of every text among a dict's keys, as a set. NULL with an exception. */
-static PyObject *texts_of(PyObject *dict) {
-  PyObject *texts = PySet_New(NULL);
-  Py_ssize_t pos = 0;
-  PyObject *key = NULL;
-  while (texts != NULL && PyDict_Next(dict, &pos, &key, NULL)) {
-    if (!PyUnicode_Check(key)) {
-      continue;
-    }
-    PyObject *text = PyUnicode_AsUTF8String(key);
-    if (text == NULL && PyErr_ExceptionMatches(PyExc_UnicodeEncodeError)) {
-      PyErr_Clear(); /* it is refused when its turn comes */
-      continue;
-    }
-    if (text == NULL || PySet_Add(texts, text) < 0) {
-      Py_CLEAR(texts);
-    }
-    Py_XDECREF(text);
-  }
-  return texts;
+  return refuse(e, PyObject_CallFunctionObjArgs(e->state->objects[LG_FAST_KEY_REFUSAL], key, NULL));
 }
 
 /* Refuse a key of bytes whose text is a key, too: in Lua both are one string, and one of the two values would be lost. Not
- * looked up in the dict itself, where bytes would be compared with text. `*texts` is made when it is first asked for. */
-static int check_bytes_key(const struct encoder *e, PyObject *dict, PyObject *key, PyObject **texts) {
-  if (*texts == NULL && (*texts = texts_of(dict)) == NULL) {
-    return -1;
+ * looked up in the dict itself, where bytes would be compared with text. `texts` is filled when it is first asked. */
+static int check_bytes_key(struct encoder *e, PyObject *dict, PyObject *key, struct lg_texts *texts) {
+  PyObject *bad = NULL;
+  int rc = texts->sorted == NULL ? lg_texts_fill(texts, dict, &bad) : 0;
+  if (rc > 0) {
+    e->key[e->depth - 1] = bad;
+    rc = encode(e, bad); /* refuses it */
+    Py_DECREF(bad);
   }
   char *bytes = NULL;
   Py_ssize_t length = 0;
-  PyObject *plain = PyBytes_AsStringAndSize(key, &bytes, &length) < 0 ? NULL : PyBytes_FromStringAndSize(bytes, length);
-  int found = plain == NULL ? -1 : PySet_Contains(*texts, plain);
-  Py_XDECREF(plain);
-  if (found > 0) {
+  if (rc < 0 || PyBytes_AsStringAndSize(key, &bytes, &length) < 0) {
+    return -1;
+  }
+  if (lg_texts_have(texts, bytes, (size_t)length)) {
     return refuse(e, PyUnicode_FromString("the key is there as str and as bytes, one string in Lua"));
   }
-  return found;
+  return 0;
 }
 
-static int encode_pairs(struct encoder *e, PyObject *object, PyObject **texts) {
+static int encode_pairs(struct encoder *e, PyObject *object, struct lg_texts *texts) {
   Py_ssize_t pos = 0;
   PyObject *key = NULL;
   PyObject *value = NULL;
@@ -260,22 +242,27 @@ static int encode_dict(struct encoder *e, PyObject *object) {
   if (enter(e, object) < 0 || appended(lg_wire_word(e->out, LG_W_MAP, &count)) < 0) {
     return -1;
   }
-  PyObject *texts = NULL;
+  struct lg_texts texts = {NULL, 0};
   int rc = encode_pairs(e, object, &texts);
-  Py_XDECREF(texts);
+  if (texts.sorted != NULL) {
+    lg_texts_free(&texts);
+  }
   e->depth -= rc == 0; /* else it is part of the path */
   return rc;
 }
 
-static int refuse_type(struct encoder *e, PyObject *object) {
-  PyObject *type = PyObject_GetAttrString((PyObject *)Py_TYPE(object), "__qualname__");
-  PyObject *why = type == NULL
-                      ? NULL
-                      : PyUnicode_FromFormat("a value of type %S has no form in Lua; use None, bool, int, float, "
-                                             "str, bytes, list, tuple or dict",
-                                             type);
-  Py_XDECREF(type);
-  return refuse(e, why);
+/* What a mapping holds; anything else is refused. */
+static int encode_foreign(struct encoder *e, PyObject *object) {
+  PyObject *form = NULL;
+  int known = lg_foreign_find(&e->foreign, object, &form);
+  if (known <= 0) {
+    return known; /* it is asked about when this walk is over; then there will be another */
+  }
+  if (PyUnicode_Check(form)) {
+    Py_INCREF(form);
+    return refuse(e, form);
+  }
+  return encode(e, form);
 }
 
 static int encode(struct encoder *e, PyObject *object) {
@@ -304,7 +291,22 @@ static int encode(struct encoder *e, PyObject *object) {
   if (PyBytes_Check(object)) {
     return encode_bytes(e, object);
   }
-  return refuse_type(e, object);
+  return encode_foreign(e, object);
+}
+
+/* Walk over the data as often as it takes to meet nothing unknown in it. */
+static int walk(struct encoder *e, PyObject *object) {
+  const size_t start = e->out->len;
+  int rc = encode(e, object);
+  for (int walks = 1; rc == 0 && lg_foreign_met(&e->foreign); walks++) {
+    e->out->len = start;
+    if (walks == most_walks) {
+      return refuse(e, PyUnicode_FromString("its mappings hold something else with every look"));
+    }
+    rc = lg_foreign_ask(&e->foreign, e->state, e->root);
+    rc = rc < 0 ? -1 : encode(e, object);
+  }
+  return rc;
 }
 
 int lg_encode(struct lg_fast_state *state, PyObject *object, const char *root, long long max_int, struct lg_buf *out) {
@@ -313,6 +315,9 @@ int lg_encode(struct lg_fast_state *state, PyObject *object, const char *root, l
   e.out = out;
   e.root = root;
   e.max_int = max_int;
+  e.foreign = (struct lg_foreign){{NULL, 0, 0}, NULL};
   e.depth = 0;
-  return encode(&e, object);
+  int rc = walk(&e, object);
+  lg_foreign_free(&e.foreign);
+  return rc;
 }

@@ -16,6 +16,8 @@
 enum lg_fast_object {
   LG_FAST_STATUS_ERROR,        /* callable (status, os_error, what) -> the exception to raise */
   LG_FAST_SERIALIZATION_ERROR, /* callable (why, path) -> the exception to raise */
+  LG_FAST_FOREIGN_FORM,        /* callable (value, root) -> a dict of what it holds, or why it has no form in Lua */
+  LG_FAST_KEY_REFUSAL,         /* callable (key) -> why it is no key in Lua */
   LG_FAST_RUN_ERROR,           /* callable (config, outcome, message, line, traceback, path, figures, cause) -> error */
   LG_FAST_BUSY_ERROR,          /* callable () -> exception */
   LG_FAST_CLOSED_ERROR,        /* callable () -> exception */

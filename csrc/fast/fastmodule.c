@@ -6,6 +6,8 @@
 static const char *const object_names[LG_FAST_OBJECT_COUNT] = {
     [LG_FAST_STATUS_ERROR] = "status_error",
     [LG_FAST_SERIALIZATION_ERROR] = "serialization_error",
+    [LG_FAST_FOREIGN_FORM] = "foreign_form",
+    [LG_FAST_KEY_REFUSAL] = "key_refusal",
     [LG_FAST_RUN_ERROR] = "run_error",
     [LG_FAST_BUSY_ERROR] = "EngineBusyError",
     [LG_FAST_CLOSED_ERROR] = "EngineClosedError",
@@ -53,7 +55,11 @@ struct lg_fast_state *lg_fast_ready(PyObject *module) {
   if (state == NULL) {
     return NULL;
   }
-  /* set_types() stores all or nothing, so one object stands for the rest. */
+  /* set_types() stores all or nothing, so one object stands for the rest, and another for those that are never cleared. */
+  if (state->objects[LG_FAST_STATUS_ERROR] == NULL && state->objects[LG_FAST_CLOSED_ERROR] != NULL) {
+    (void)lg_fast_raise_from(state, LG_FAST_CLOSED_ERROR); /* Python is shutting down */
+    return NULL;
+  }
   if (state->core == NULL || state->objects[LG_FAST_STATUS_ERROR] == NULL) {
     PyErr_SetString(PyExc_RuntimeError, "luagauge._fast is used before bind() and set_types() were called");
     return NULL;
@@ -117,10 +123,6 @@ PyObject *lg_fast_raise_status(struct lg_fast_state *state, int status, int os_e
 }
 
 PyObject *lg_fast_raise_from(struct lg_fast_state *state, enum lg_fast_object callable) {
-  if (state->objects[callable] == NULL) { /* the interpreter is shutting down */
-    PyErr_SetString(PyExc_RuntimeError, "luagauge is being unloaded");
-    return NULL;
-  }
   return lg_fast_raise(PyObject_CallFunctionObjArgs(state->objects[callable], NULL));
 }
 
@@ -279,7 +281,9 @@ static int fast_clear(PyObject *module) {
   if (state != NULL) {
     forget_slots(state);
     for (size_t i = 0; i < LG_FAST_OBJECT_COUNT; i++) {
-      Py_CLEAR(state->objects[i]);
+      if (i != LG_FAST_BUSY_ERROR && i != LG_FAST_CLOSED_ERROR) { /* with what else would a late call fail? */
+        Py_CLEAR(state->objects[i]);
+      }
     }
     for (size_t i = 0; i < LG_NAME_COUNT; i++) {
       Py_CLEAR(state->names[i]);
@@ -292,7 +296,14 @@ static int fast_clear(PyObject *module) {
   return 0;
 }
 
-static void fast_free(void *module) { (void)fast_clear(module); }
+static void fast_free(void *module) {
+  struct lg_fast_state *state = PyModule_GetState(module);
+  (void)fast_clear(module);
+  if (state != NULL) {
+    Py_CLEAR(state->objects[LG_FAST_BUSY_ERROR]);
+    Py_CLEAR(state->objects[LG_FAST_CLOSED_ERROR]);
+  }
+}
 
 static PyModuleDef_Slot fast_slots[] = {
     {Py_mod_exec, (void *)fast_exec}, /* no Py_mod_gil: a free-threaded CPython turns its GIL on, which this needs */

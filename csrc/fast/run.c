@@ -138,7 +138,7 @@ static PyObject *run_or_compile(PyObject *self, PyObject *const *args, Py_ssize_
   }
   /* The module, or this object as part of a cycle of garbage, has been cleared already. */
   if (engine->fast->objects[LG_FAST_SCRIPT_RESULT] == NULL || engine->functions == NULL) {
-    return lg_fast_raise_from(engine->fast, LG_FAST_BUSY_ERROR);
+    return lg_fast_raise_from(engine->fast, LG_FAST_CLOSED_ERROR);
   }
   if (enter(engine) < 0) {
     return NULL;

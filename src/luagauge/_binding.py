@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from luagauge import _fast
 from luagauge._native import ffi, lib
+from luagauge.config import AWAIT_REMEDY
 from luagauge.errors import (
     ConfigurationError,
     EngineBusyError,
@@ -33,7 +36,7 @@ from luagauge.errors import (
 from luagauge.results import LogEntry, MemoryDelta, MemorySnapshot, ScriptMemory, ScriptResult
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from luagauge.config import ScriptConfig
 
@@ -96,6 +99,45 @@ OUTCOMES = {
 def serialization_error(why: str, path: str) -> ScriptSerializationError:
     """Return the error for a value that cannot enter Lua."""
     return ScriptSerializationError(why, path=path)
+
+
+def foreign_form(value: object, root: str) -> dict[Any, Any] | str:
+    """Return what a value of no plain type is to Lua; called by _fast.
+
+    Args:
+        value: No None, bool, int, float, str, bytes, list, tuple or dict.
+        root: What paths of refused values start with: `""` for a context, `"return value"` for a host function's.
+
+    Returns:
+        A dict of what a mapping holds; for anything else, why it has no form in Lua.
+    """
+    if isinstance(value, Mapping):
+        return dict(value)
+    if inspect.isawaitable(value) or inspect.isasyncgen(value):
+        # Nobody will ever await what a host function returned, and Python would warn of that.
+        if root and inspect.iscoroutine(value) and inspect.getcoroutinestate(value) == inspect.CORO_CREATED:
+            value.close()
+        name = getattr(value, "__qualname__", None)
+        return (
+            f"a value of type {_type_name(value)}{f' ({name})' if name else ''} is not awaited here; give its result, "
+            f"{AWAIT_REMEDY}"
+        )
+    return (
+        f"a value of type {_type_name(value)} has no form in Lua; use None, bool, int, float, str, bytes, list, tuple, "
+        "dict or another mapping"
+    )
+
+
+def key_refusal(key: object) -> str:
+    """Return why a key of no plain type cannot be one in Lua; called by _fast."""
+    return f"a key of type {_type_name(key)} has no form in Lua; use str, bytes, int, float or bool"
+
+
+def _type_name(value: object) -> str:
+    """Name a value's type, with its module where it is none of Python's own."""
+    kind = type(value)
+    module = getattr(kind, "__module__", None)
+    return kind.__qualname__ if module in (None, "builtins") else f"{module}.{kind.__qualname__}"
 
 
 def run_error(
@@ -184,6 +226,8 @@ _fast.bind(int(ffi.cast("uintptr_t", lib.lg_core_get())))
 FAST_OBJECTS: dict[str, object] = {
     "status_error": status_error,
     "serialization_error": serialization_error,
+    "foreign_form": foreign_form,
+    "key_refusal": key_refusal,
     "run_error": run_error,
     "EngineBusyError": EngineBusyError,
     "EngineClosedError": EngineClosedError,

@@ -271,7 +271,8 @@ def _problem(engine: LuaEngine, file: str) -> str | None:
 def doctor(ctx: click.Context, *, as_json: bool) -> None:
     """Say what this platform measures and how, and try it out on every Lua that is there.
 
-    Exits with 0 when all of it works, with 1 when something does not; with 2, 9 and 130 as `run` does.
+    Exits with 0 when all of it works, with 1 when something does not, with 7 when lupa is missing or too old; with 2, 9
+    and 130 as `run` does.
     """
     from luagauge._cli_doctor import examine, show  # noqa: PLC0415 - not needed to run a script
 
@@ -280,4 +281,4 @@ def doctor(ctx: click.Context, *, as_json: bool) -> None:
         click.echo(json.dumps(facts))
     else:
         show(facts)
-    ctx.exit(0 if facts["healthy"] else _FAILED)
+    ctx.exit(0 if facts["healthy"] else _FAILED if facts["lupa_problem"] is None else _UNAVAILABLE)

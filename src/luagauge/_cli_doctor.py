@@ -12,10 +12,16 @@ from rich.text import Text
 
 from luagauge import _binding
 from luagauge._cli_report import console, facts_table, print_table, size_text
-from luagauge._lupa import available
+from luagauge._lupa import OLDEST_LUPA, available, check_version, lupa_version
 from luagauge.config import ScriptConfig
 from luagauge.engine import LuaEngine
-from luagauge.errors import LuaGaugeError, MemoryLimitExceeded, MemoryTrackingError, ScriptTimeoutError
+from luagauge.errors import (
+    LuaGaugeError,
+    MemoryLimitExceeded,
+    MemoryTrackingError,
+    PlatformUnavailableError,
+    ScriptTimeoutError,
+)
 from luagauge.results import ScriptResult
 
 _TIMEOUT_MS = 20.0
@@ -38,24 +44,49 @@ def examine() -> dict[str, Any]:
 
     Returns:
         Plain data, with `"healthy"` telling whether the probe and at least one Lua work, and no check failed.
+        `"lupa_problem"` says why there is no Lua at all where that is lupa's doing, else it is None.
     """
     probe = _examine_probe()
+    lupa, lupa_problem = _examine_lupa()
     lua = {version: _examine_lua(version, problem) for version, problem in available().items()}
     usable = [found for found in lua.values() if found["usable"]]
     ways = {found["deadlines"] for found in usable}
     return {
-        "healthy": probe["error"] is None and bool(usable) and all(found["ok"] for found in usable),
-        "luagauge": importlib.metadata.version("luagauge"),
+        "healthy": probe["error"] is None
+        and lupa_problem is None
+        and bool(usable)
+        and all(found["ok"] for found in usable),
+        "luagauge": _installed("luagauge"),
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "free_threaded": not getattr(sys, "_is_gil_enabled", lambda: True)(),
         "platform": platform.platform(),
         "machine": platform.machine(),
-        "lupa": importlib.metadata.version("lupa"),
-        "cffi": importlib.metadata.version("cffi"),
+        "lupa": lupa,
+        "lupa_problem": lupa_problem,
+        "cffi": _installed("cffi"),
         "probe": probe,
         "deadlines": {way: text for way, text in _DEADLINES.items() if way in ways},
         "lua": lua,
     }
+
+
+def _installed(distribution: str) -> str | None:
+    """Return the version of an installed distribution, None where no metadata says it."""
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _examine_lupa() -> tuple[str | None, str | None]:
+    """Return lupa's version, and why it cannot do; by its own word first, then by that of its metadata."""
+    version = None
+    try:
+        for version in (lupa_version(), _installed("lupa") or OLDEST_LUPA):
+            check_version(version)
+    except PlatformUnavailableError as error:
+        return version, str(error)
+    return lupa_version(), None
 
 
 def _examine_probe() -> dict[str, Any]:
@@ -124,13 +155,18 @@ def show(facts: dict[str, Any]) -> None:
     """Print what `examine` found."""
     out = console()
     table = facts_table()
-    table.add_row("luagauge", f"{facts['luagauge']}, with lupa {facts['lupa']} and cffi {facts['cffi']}")
+    luagauge, lupa, cffi = (facts[name] or "of no known version" for name in ("luagauge", "lupa", "cffi"))
+    table.add_row("luagauge", f"{luagauge}, with {'lupa ' + lupa if facts['lupa'] else 'no lupa'} and cffi {cffi}")
     table.add_row("Python", facts["python"] + (", free-threaded" if facts["free_threaded"] else ""))
     table.add_row("platform", facts["platform"])
     for name, text in _probe_rows(facts["probe"]):
         table.add_row(name, text)
     table.add_row("deadlines", "\n".join(facts["deadlines"].values()) or "none: no Lua is usable")
+    if facts["lupa_problem"] is not None:
+        table.add_row("lupa", Text(facts["lupa_problem"], style="red"))
     for version, found in facts["lua"].items():
+        if found["problem"] == facts["lupa_problem"] is not None:
+            continue  # said already, and the same of each
         name = version.replace("luajit", "LuaJIT ") if version.startswith("luajit") else f"Lua {version}"
         table.add_row(name, Text(_lua_text(found), style="" if found["ok"] else "red" if found["usable"] else "dim"))
     print_table(out, table)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import sys
 import threading
 from functools import cache
@@ -30,12 +31,65 @@ _MODULES = {
 }
 
 
+OLDEST_LUPA = "2.8"  # as pyproject.toml has it, which says why
+_REMEDY = f"pip install 'lupa>={OLDEST_LUPA}'"
+
+
+def lupa_version() -> str | None:
+    """Return the version of the lupa that is there, None where there is none; `""` where it does not say.
+
+    Raises:
+        PlatformUnavailableError: It cannot be imported.
+    """
+    try:
+        lupa = importlib.import_module("lupa")
+    except ModuleNotFoundError as error:
+        if error.name == "lupa":
+            return None
+        raise PlatformUnavailableError(f"the installed lupa cannot be imported ({error}); {_REMEDY}") from error
+    except ImportError as error:
+        raise PlatformUnavailableError(f"the installed lupa cannot be imported ({error}); {_REMEDY}") from error
+    if getattr(lupa, "__file__", None) is None:  # a directory that an uninstalled one left behind
+        return None
+    # Not the metadata of the distribution: reading it takes 20 times as long as making an engine.
+    return str(getattr(lupa, "__version__", ""))
+
+
+def check_version(version: str | None) -> None:
+    """Refuse a version of lupa that cannot do.
+
+    Raises:
+        PlatformUnavailableError: There is none, or it is too old.
+    """
+    if version is None:
+        raise PlatformUnavailableError(f"lupa is not installed, and the Lua that scripts run in is lupa's; {_REMEDY}")
+    if _numbers(version) < _numbers(OLDEST_LUPA):
+        raise PlatformUnavailableError(
+            f"the installed lupa is {version or 'of no known version'}, and luagauge needs {OLDEST_LUPA} or later; "
+            f"{_REMEDY}"
+        )
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """Return the numbers that a version begins with: `2.10.1rc2` is (2, 10, 1)."""
+    found = re.match(r"\d+(\.\d+)*", version)
+    return tuple(int(number) for number in found.group().split(".")) if found else ()
+
+
+@cache
+def _check_lupa() -> None:
+    """Refuse the lupa that is there, if it cannot do; what could do once is not looked at again."""
+    check_version(lupa_version())
+
+
 def _import_lua(version: str) -> str:
     """Import lupa's module for a Lua version, and return its name within lupa.
 
     Raises:
         ConfigurationError: This lupa has no such Lua, or its module cannot be imported here.
+        PlatformUnavailableError: There is no lupa, or one that is too old.
     """
+    _check_lupa()
     name = _MODULES[version]
     try:
         module = importlib.import_module(f"lupa.{name}")
@@ -56,7 +110,7 @@ def find_lua(version: str) -> int:
 
     Raises:
         ConfigurationError: This lupa has no such Lua.
-        PlatformUnavailableError: It has, but its module does not export the Lua C API.
+        PlatformUnavailableError: There is no lupa, it is too old, or its module does not export the Lua C API.
     """
     name = _import_lua(version)
     path = sys.modules[f"lupa.{name}"].__file__
@@ -73,7 +127,7 @@ def strategy(version: str) -> Literal["allocator", "lupa"]:
 
     Raises:
         ConfigurationError: This lupa has no such Lua.
-        PlatformUnavailableError: It has, but nothing here can hold it to a memory limit.
+        PlatformUnavailableError: There is no lupa, it is too old, or nothing here can hold its Lua to a memory limit.
     """
     if os.environ.get("LUAGAUGE_STRATEGY") != "lupa":
         try:
@@ -98,7 +152,7 @@ def open_state(
 
     Raises:
         ConfigurationError: This lupa has no such Lua.
-        PlatformUnavailableError: It has, but nothing here can hold it to a memory limit.
+        PlatformUnavailableError: There is no lupa, it is too old, or nothing here can hold its Lua to a memory limit.
         MemoryError: There is not enough for a Lua state.
     """
     main_thread = threading.main_thread().ident or 0

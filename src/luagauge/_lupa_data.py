@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from luagauge._binding import MAX_DEPTH, serialization_error
+from luagauge._binding import MAX_DEPTH, foreign_form, key_refusal, serialization_error
 from luagauge.errors import ScriptSerializationError
 
 _BATCH = 50
@@ -85,10 +85,10 @@ class _Encoder:
         elif isinstance(value, bytes):
             self._bytes(value)
         else:
-            raise self._refused(
-                f"a value of type {type(value).__qualname__} has no form in Lua; use None, bool, int, float, str, "
-                "bytes, list, tuple or dict"
-            )
+            form = foreign_form(value, self._root)
+            if isinstance(form, str):
+                raise self._refused(form)
+            self._dict(form)
 
     def _put(self, kind: bytes, value: Any) -> None:
         self.kinds += kind
@@ -126,20 +126,22 @@ class _Encoder:
 
     def _sequence(self, value: list[Any] | tuple[Any, ...]) -> None:
         self._enter(value)
-        self._put(b"[", len(value))
-        for index, item in enumerate(value):
+        items = tuple(value)  # the collector can run any code at any time, and so change a list
+        self._put(b"[", len(items))
+        for index, item in enumerate(items):
             self._path[-1] = f"[{index}]"
             self.add(item)
         self._leave()
 
     def _dict(self, value: dict[Any, Any]) -> None:
         self._enter(value)
-        self._put(b"{", len(value))
+        pairs = dict.copy(value)  # as above
+        self._put(b"{", len(pairs))
         texts: set[bytes] | None = None
-        for key, item in value.items():
+        for key, item in pairs.items():
             self._path[-1] = _step(key)
             if isinstance(key, bytes):
-                texts = _texts_of(value) if texts is None else texts
+                texts = _texts_of(pairs) if texts is None else texts
                 if b"".join((key,)) in texts:
                     raise self._refused("the key is there as str and as bytes, one string in Lua")
             self._key(key)
@@ -150,9 +152,7 @@ class _Encoder:
         if isinstance(key, float) and key != key:  # noqa: PLR0124 - a NaN compares with nothing
             raise self._refused("a NaN cannot be a key in Lua")
         if not isinstance(key, (str, bytes, int, float)):
-            raise self._refused(
-                f"a key of type {type(key).__name__} has no form in Lua; use str, bytes, int, float or bool"
-            )
+            raise self._refused(key_refusal(key))
         self.add(key)
 
     def _refused(self, why: str) -> ScriptSerializationError:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -9,6 +11,7 @@ from dataclasses import dataclass, field, fields
 from types import MappingProxyType
 from typing import Any, Literal
 
+from luagauge._shutdown import until_exit
 from luagauge.errors import ConfigurationError
 
 LUA_VERSIONS = ("5.1", "5.2", "5.3", "5.4", "5.5", "luajit2.0", "luajit2.1")
@@ -41,6 +44,10 @@ _LUA_WORDS = frozenset(
         "while",
     ]
 )
+AWAIT_REMEDY = (
+    "which asyncio.run_coroutine_threadsafe(coroutine, loop).result() waits for, in a run that is itself awaited on "
+    "that loop"
+)
 _GLOBALS_WITH_A_MEANING = frozenset(["_ENV", "_G", "context", "result"])  # a function there would break or be lost
 _MAX_COUNT = (1 << 62) - 1
 _MAX_MB = 1 << 43  # 2**63 bytes
@@ -66,6 +73,7 @@ class MemoryTrackingConfig:
     on_error: Literal["raise", "ignore"] = "raise"
     min_delta_mb: float = 0.0
 
+    @until_exit
     def __post_init__(self) -> None:
         """Check every field."""
         if not isinstance(self.enabled, bool):
@@ -120,7 +128,8 @@ class ScriptConfig:
         filesystem_directories: The directories for `allow_filesystem`; relative paths of scripts start at the first.
         environment_variables: All that `os.getenv` sees.
         functions: Python callables by the global name under which a script may call them. They get and return plain
-            data; an exception becomes a Lua error. They run on the thread of the run, and their time counts.
+            data; an exception becomes a Lua error. They run on the thread of the run, and their time counts. Async
+            functions are refused: a run awaits nothing.
         memory_tracking: Whether and how the process is measured around each run. With `enabled=False`,
             `memory_used_mb` and `memory` are None; limits hold all the same. A config of your own raises what fails,
             unless it says `on_error="ignore"`. `min_delta_mb` is for trackers only.
@@ -154,6 +163,7 @@ class ScriptConfig:
     functions: Mapping[str, Callable[..., Any]] = field(default_factory=dict, hash=False)
     memory_tracking: MemoryTrackingConfig = field(default_factory=lambda: MemoryTrackingConfig(on_error="ignore"))
 
+    @until_exit
     def __post_init__(self) -> None:
         """Check every field, and take private copies of the mappings."""
         if self.lua not in LUA_VERSIONS:
@@ -239,7 +249,20 @@ def _functions(given: object) -> dict[str, Callable[..., Any]]:
             raise ConfigurationError("functions", name, "this global has a meaning of its own; give another name")
         if not callable(function):
             raise ConfigurationError(f"functions[{name!r}]", function, "give a callable")
+        if _is_async(function):
+            remedy = f"a run awaits nothing; give a plain function that returns the result, {AWAIT_REMEDY}"
+            raise ConfigurationError(f"functions[{name!r}]", function, remedy)
     return dict(given)
+
+
+def _is_async(function: Any) -> bool:
+    """Return whether calling this gives a coroutine or an async generator, as far as can be seen without calling it."""
+    while isinstance(function, (functools.partial, staticmethod)):
+        function = function.func if isinstance(function, functools.partial) else function.__func__
+    return any(
+        inspect.iscoroutinefunction(one) or inspect.isasyncgenfunction(one)
+        for one in (function, getattr(type(function), "__call__", None))  # noqa: B004 - not whether it is callable
+    )
 
 
 def _check_encodable(name: str, text: str) -> None:
@@ -254,8 +277,8 @@ def _check_encodable(name: str, text: str) -> None:
 class ScriptContext:
     """What a run is told: the script sees it as the global table `context`.
 
-    Plain data only: None, bool, int, float, str, bytes, list, tuple, dict. It is copied into Lua; what the script
-    changes in it is its own.
+    Plain data only: None, bool, int, float, str, bytes, list, tuple, dict and any other mapping. It is copied into Lua;
+    what the script changes in it is its own.
 
     Attributes:
         request: The script's `context.request`.

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import weakref
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from luagauge import _lupa
+from luagauge._shutdown import at_exit, until_exit
 from luagauge.config import ScriptConfig, ScriptContext
 from luagauge.errors import ConfigurationError, ScriptError, ScriptSyntaxError
 
@@ -104,7 +106,7 @@ class LuaEngine:
 
     Raises:
         ConfigurationError: The installed lupa has no such Lua.
-        PlatformUnavailableError: This platform's lupa cannot hold that Lua to a memory limit.
+        PlatformUnavailableError: lupa is not installed or too old, or cannot hold that Lua to a memory limit here.
 
     Example:
         >>> from luagauge import LuaEngine
@@ -113,6 +115,9 @@ class LuaEngine:
         42
     """
 
+    _at_exit, _failure = staticmethod(at_exit), Exception  # as in until_exit()
+
+    @until_exit
     def __init__(self, config: ScriptConfig | None = None) -> None:
         """Make the Lua state."""
         if config is None:
@@ -139,7 +144,7 @@ class LuaEngine:
     def execute_script(
         self,
         script: str | bytes | LuaScript,
-        context: ScriptContext | dict[str, Any] | None = None,
+        context: ScriptContext | Mapping[str, Any] | None = None,
         *,
         name: str | None = None,
     ) -> ScriptResult:
@@ -149,7 +154,7 @@ class LuaEngine:
 
         Args:
             script: Lua source, or what `precompile_script` returned.
-            context: What the script sees as `context`; a dict is taken as it is.
+            context: What the script sees as `context`; a dict, or any other mapping, is taken as it is.
             name: The name that errors show for a source; "script" where it is None.
 
         Returns:
@@ -158,30 +163,35 @@ class LuaEngine:
         Raises:
             ConfigurationError: `script`, `context` or `name` is not what is asked for.
             ScriptSerializationError: The context holds something that is not plain data; `path` says where.
-            EngineClosedError: The engine is closed.
+            EngineClosedError: The engine is closed, or Python is shutting down and has taken luagauge's modules apart.
             EngineBusyError: The call came from a host function of a run of this engine, or from a forked child in which
                 such a run can never end.
             MemoryTrackingError: The process could not be measured, and `on_error` is "raise".
+            Exception: What a mapping in the context that is no dict raises when it is read.
             KeyboardInterrupt: Ctrl-C, or whatever else a signal handler or host function raised that is no Exception.
         """
-        data = None if context is None else _context_data(context)
-        if type(script) is LuaScript:
-            if script._engine is not self:  # noqa: SLF001 - one module
-                raise ConfigurationError("script", script, "it was compiled by another engine")
-            code = script._compiled  # noqa: SLF001
+        try:  # until_exit() itself would cost each run a call more
+            data = None if context is None else _context_data(context)
+            if type(script) is LuaScript:
+                if script._engine is not self:  # noqa: SLF001 - one module
+                    raise ConfigurationError("script", script, "it was compiled by another engine")
+                code = script._compiled  # noqa: SLF001
+                if self._unused:
+                    self._free_unused()
+                return self._run(code.ref, code.globals, None, None, False, data)  # type: ignore[no-any-return]  # without `keep`
+            # With the type, so that text is never compared with bytes: python -b warns of that, and -bb raises.
+            key = (script, _DEFAULT_NAME if name is None else name, type(script))
+            try:
+                cached = self._cache[key]  # type: ignore[index]  # a wrong type is refused below
+                self._cache.move_to_end(key)  # type: ignore[arg-type]  # it was found
+            except (KeyError, TypeError):  # unknown, dropped by another thread just now, or not hashable
+                return self._execute_source(script, key[1], data)
             if self._unused:
                 self._free_unused()
-            return self._run(code.ref, code.globals, None, None, False, data)  # type: ignore[no-any-return]  # without `keep`
-        # With the type, so that text is never compared with bytes: python -b warns of that, and -bb raises.
-        key = (script, _DEFAULT_NAME if name is None else name, type(script))
-        try:
-            cached = self._cache[key]  # type: ignore[index]  # a wrong type is refused below
-            self._cache.move_to_end(key)  # type: ignore[arg-type]  # it was found
-        except (KeyError, TypeError):  # unknown, dropped by another thread just now, or not hashable
-            return self._execute_source(script, key[1], data)
-        if self._unused:
-            self._free_unused()
-        return self._run(cached.ref, cached.globals, None, None, False, data)  # type: ignore[no-any-return]  # without `keep`
+            return self._run(cached.ref, cached.globals, None, None, False, data)  # type: ignore[no-any-return]  # without `keep`
+        except self._failure as error:
+            self._at_exit(error)
+            raise
 
     def _execute_source(self, script: object, name: str, data: Any) -> ScriptResult:
         """Compile and run; keep the compiled form unless the source is long."""
@@ -231,21 +241,29 @@ class LuaEngine:
     async def execute_script_async(
         self,
         script: str | bytes | LuaScript,
-        context: ScriptContext | dict[str, Any] | None = None,
+        context: ScriptContext | Mapping[str, Any] | None = None,
         *,
         name: str | None = None,
     ) -> ScriptResult:
         """Run a script in a worker thread; cancelling the task interrupts the run, or its wait for another one's end.
+
+        A cancelled task ends once its run has ended, however often it is cancelled: a host function that is under way
+        comes to its own end first. Host functions see the context variables (`contextvars`) of the awaiting task; what
+        they set is not seen by it, as with `asyncio.to_thread`.
 
         The thread is one of the loop's default executor, of which there are few (`loop.set_default_executor`): what is
         more waits, as do `asyncio.to_thread` and the look-up of host names, which use the same.
 
         Args, returns and raises as `execute_script`.
         """
-        from luagauge._aio import run_in_thread  # noqa: PLC0415 - asyncio is not for everybody
+        try:
+            from luagauge._aio import run_in_thread  # noqa: PLC0415 - asyncio is not for everybody
 
-        run = self._execute_interruptibly
-        return await run_in_thread(self._state.interrupt_thread, run, script, context, name=name)
+            run = self._execute_interruptibly
+            return await run_in_thread(self._state.interrupt_thread, run, script, context, name=name)
+        except self._failure as error:
+            self._at_exit(error)
+            raise
 
     @property
     def _execute_interruptibly(self) -> Callable[..., ScriptResult]:
@@ -257,6 +275,7 @@ class LuaEngine:
             return cast("LupaState", self._state).interruptible(self.execute_script)
         return self.execute_script
 
+    @until_exit
     def precompile_script(self, source: str | bytes, *, name: str | None = None) -> LuaScript:
         """Compile a script once, to run it many times.
 
@@ -286,6 +305,7 @@ class LuaEngine:
         self._free_unused()
         return script
 
+    @until_exit
     def validate_syntax(self, source: str | bytes, *, name: str | None = None) -> ScriptSyntaxError | None:
         """Compile a script and throw the code away.
 
@@ -313,6 +333,7 @@ class LuaEngine:
             return error
         raise error
 
+    @until_exit
     def interrupt(self) -> bool:
         """End the run in progress, from any thread or from a signal handler; its result is a `ScriptInterruptedError`.
 
@@ -321,6 +342,7 @@ class LuaEngine:
         """
         return self._state.interrupt()
 
+    @until_exit
     def stats(self) -> EngineStats:
         """Return what the engine holds and did.
 
@@ -330,6 +352,7 @@ class LuaEngine:
         live, reserved, runs, stops, no_stop = self._state.counters()
         return EngineStats(self._config.lua, live, reserved, runs, len(self._cache), self._source, stops, no_stop)
 
+    @until_exit
     def close(self) -> None:
         """Close the Lua state and give its memory back, after the run in progress. Closing twice is fine.
 
@@ -389,6 +412,6 @@ def _context_data(context: object) -> Any:
     """Return the data that becomes the global `context`."""
     if isinstance(context, ScriptContext):
         return {"request": context.request, "response": context.response, "metadata": context.metadata}
-    if isinstance(context, dict):
+    if isinstance(context, (dict, Mapping)):  # dict first: it is quicker to tell
         return context
-    raise ConfigurationError("context", context, "give a ScriptContext, a dict or None")
+    raise ConfigurationError("context", context, "give a ScriptContext, a dict or another mapping, or None")

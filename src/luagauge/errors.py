@@ -58,7 +58,7 @@ class EngineClosedError(EngineStateError):
 
     def __init__(self, message: str = "the engine is closed; make a new LuaEngine") -> None:
         """Take a message that fits the object at hand."""
-        super().__init__(message)
+        self.args = (message,)  # not by super(): at Python's exit even built-in names may be gone
 
 
 class EngineBusyError(EngineStateError):
@@ -73,7 +73,7 @@ class EngineBusyError(EngineStateError):
         "its own engine, and a forked child cannot use one that was running at the fork",
     ) -> None:
         """Take a message that fits the situation at hand."""
-        super().__init__(message)
+        self.args = (message,)  # as above
 
 
 class MemoryTrackingError(LuaGaugeError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from luagauge._shutdown import until_exit
 from luagauge.config import ScriptConfig
 from luagauge.errors import ConfigurationError, MemoryLimitExceeded
 
@@ -26,12 +27,14 @@ class SecurityManager:
 
     __slots__ = ("_config",)
 
+    @until_exit
     def __init__(self, config: ScriptConfig | None = None) -> None:
         """Take the limits."""
         if config is not None and not isinstance(config, ScriptConfig):
             raise ConfigurationError("config", config, "give a ScriptConfig")
         self._config = config or ScriptConfig()
 
+    @until_exit
     def check_memory_limit(self, memory_used_mb: float | None) -> None:
         """Compare a use of memory with `memory_limit_mb`.
 

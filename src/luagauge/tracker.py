@@ -12,6 +12,7 @@ import math
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, cast, final
 
 from luagauge import _binding
+from luagauge._shutdown import until_exit
 from luagauge.config import MemoryTrackingConfig
 from luagauge.errors import ConfigurationError, InvalidDataError, MemoryTrackingError
 from luagauge.results import MemoryDelta, MemorySnapshot
@@ -42,7 +43,9 @@ class MemoryTracker:
     """
 
     __slots__ = ("_config",)
+    _failure = Exception  # a built-in name may be gone when Python shuts down
 
+    @until_exit
     def __init__(self, config: MemoryTrackingConfig | None = None) -> None:
         """Take the configuration; None stands for `MemoryTrackingConfig()`.
 
@@ -76,10 +79,11 @@ class MemoryTracker:
             return None
         try:
             return _binding.snapshot()
-        except MemoryTrackingError as error:
+        except self._failure as error:  # until_exit() itself would cost each reading a call more
             self._ignore(error)
             return None
 
+    @until_exit
     def calculate_delta(self, before: MemorySnapshot | None, after: MemorySnapshot | None) -> MemoryDelta | None:
         """Return what changed from `before` to `after`, in bytes and seconds; shrinking is negative.
 
@@ -99,6 +103,7 @@ class MemoryTracker:
             heap = after.heap_size_bytes - before.heap_size_bytes
         return MemoryDelta(heap, after.rss_bytes - before.rss_bytes, after.timestamp - before.timestamp)
 
+    @until_exit
     def delta_to_mb(self, delta: MemoryDelta | None, *, of: Literal["rss", "heap"] = "rss") -> float | None:
         """Return one figure of a delta in MiB (1,048,576 bytes), signed.
 
@@ -127,6 +132,7 @@ class MemoryTracker:
         size_mb = size_bytes / BYTES_PER_MIB
         return size_mb if abs(size_mb) >= self._config.min_delta_mb else 0.0
 
+    @until_exit
     def heap_in_use_bytes(self) -> int | None:
         """Ask the C allocator how many bytes it has handed out and not got back.
 
@@ -148,6 +154,7 @@ class MemoryTracker:
             self._ignore(error)
             return None
 
+    @until_exit
     def measure(self) -> Measurement:
         """Return a `Measurement`: a context manager and a decorator that takes both snapshots.
 
@@ -159,9 +166,10 @@ class MemoryTracker:
         """
         return Measurement(self)
 
-    def _ignore(self, error: MemoryTrackingError) -> None:
-        """Raise `error` unless failures are to be ignored."""
-        if self._config.on_error == "raise":
+    @until_exit
+    def _ignore(self, error: Exception) -> None:
+        """Raise `error` unless it is a failure that is to be ignored."""
+        if self._config.on_error == "raise" or not isinstance(error, MemoryTrackingError):
             raise error
 
 

@@ -10,6 +10,7 @@ import asyncio
 import copy
 import pickle
 import threading
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -92,6 +93,11 @@ class Host:
     def execute_precompiled(self) -> None:
         """A compiled script."""
         assert self.engine.execute_script(self.script, ScriptContext(request={"n": 1})).output == 1
+
+    def execute_mappings(self) -> None:
+        """Mappings inside each other, and keys of bytes beside text."""
+        rows = MappingProxyType({"b": [MappingProxyType({"c": 1})], b"a": 2, "n": 3})
+        assert self.run("return echo(context).b[1].c", rows).output == 1
 
     def precompile_script(self) -> None:
         """Compile and drop."""
@@ -225,6 +231,7 @@ OPERATIONS: dict[str, tuple[int, frozenset[str]]] = {
     "execute_long_source": (300, frozenset()),
     "execute_bytes": (4000, frozenset()),
     "execute_precompiled": (5000, frozenset({"LuaScript"})),
+    "execute_mappings": (3000, frozenset()),
     "precompile_script": (3000, frozenset({"LuaEngine.precompile_script"})),
     "precompile_bad_source": (2000, frozenset({"ScriptSyntaxError"})),
     "validate_syntax": (3000, frozenset({"LuaEngine.validate_syntax"})),

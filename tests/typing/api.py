@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Literal
+from types import MappingProxyType
+from typing import Any, Literal, TypedDict
 
 import luagauge
 from luagauge import (
@@ -29,6 +31,13 @@ from luagauge import (
     ScriptTimeoutError,
     SecurityManager,
 )
+
+
+class Order(TypedDict):
+    """A context whose keys are known."""
+
+    number: int
+    items: list[str]
 
 
 def use(*values: object) -> None:
@@ -70,6 +79,15 @@ def run(engine: LuaEngine) -> ScriptResult:
     engine.execute_script("return 1")
     engine.execute_script(b"return 1", {"a": 1}, name=name)
     engine.execute_script(script, ScriptContext(request={}, response=[], metadata=None))
+    counts: dict[str, int] = {"a": 1}
+    settings: Mapping[str, object] = counts
+    order: Order = {"number": 1, "items": ["apple"]}
+    engine.execute_script(script, counts)
+    engine.execute_script(script, settings)
+    engine.execute_script(script, MappingProxyType(counts))
+    engine.execute_script(script, ChainMap(counts))
+    engine.execute_script(script, order)
+    engine.execute_script(script, {"request": order})
     problem: ScriptSyntaxError | None = engine.validate_syntax("return 1", name="x")
     line: int | None = problem.line if problem else None
     stats: EngineStats = engine.stats()
@@ -80,13 +98,17 @@ def run(engine: LuaEngine) -> ScriptResult:
     use(line, live, interrupted, closed, config)
     engine.execute_script(5)  # type: ignore[arg-type]
     engine.execute_script("return 1", "text")  # type: ignore[arg-type]
+    engine.execute_script("return 1", [("a", 1)])  # type: ignore[arg-type]
+    engine.execute_script("return 1", {1: "a"})  # type: ignore[dict-item]
     engine.execute_script("return 1", {}, "name")  # type: ignore[call-arg]
     with LuaEngine() as other:
         return other.execute_script("return 1").raise_for_error()
 
 
-async def run_async(engine: LuaEngine) -> ScriptResult:
+async def run_async(engine: LuaEngine, order: Order) -> ScriptResult:
     """The same, awaited."""
+    await engine.execute_script_async("return 1", order)
+    await engine.execute_script_async("return 1", MappingProxyType({"a": 1}))
     pending: Awaitable[ScriptResult] = engine.execute_script_async("return 1", {"a": 1}, name="x")
     return await pending
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import gc
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -220,5 +222,150 @@ def test_interrupt_ends_an_async_run(make_engine: Callable[..., LuaEngine]) -> N
         await asyncio.to_thread(begun.wait)
         assert engine.interrupt() is True
         assert isinstance((await task).error, ScriptInterruptedError)
+
+    asyncio.run(main())
+
+
+def test_cancelling_again_still_waits_for_the_end(make_engine: Callable[..., LuaEngine]) -> None:
+    """However often a task is cancelled, its host function is out and its run over before it comes back."""
+    inside, go_on = threading.Event(), threading.Event()
+
+    def slow() -> None:
+        inside.set()
+        go_on.wait()
+        inside.clear()
+
+    engine = make_engine(timeout_ms=None, functions={"slow": slow})
+
+    async def main() -> None:
+        task = asyncio.create_task(engine.execute_script_async("slow()"))
+        await asyncio.to_thread(inside.wait)
+        for pause in (0.0, 0.0, 0.03, 0.0, 0.03):
+            task.cancel()
+            task.cancel()
+            await asyncio.sleep(pause)
+            assert not task.done()
+        go_on.set()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert not inside.is_set()
+        assert (await engine.execute_script_async("return 1")).output == 1
+
+    asyncio.run(main())
+
+
+def test_cancelling_again_lets_the_first_word_through() -> None:
+    """The exception that comes out is that of the first cancellation, with its message."""
+    stop, begun = threading.Event(), threading.Event()
+
+    def call() -> None:
+        begun.set()
+        stop.wait()
+
+    async def wait() -> None:  # inside: what awaits a task gets an error of asyncio's own making on 3.10
+        with pytest.raises(asyncio.CancelledError, match="first"):
+            await run_in_thread(lambda _: None, call)
+
+    async def main() -> None:
+        task = asyncio.create_task(wait())
+        await asyncio.to_thread(begun.wait)
+        task.cancel("first")
+        await asyncio.sleep(0)
+        task.cancel("second")
+        await asyncio.sleep(0)
+        stop.set()
+        await task
+
+    asyncio.run(main())
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="asyncio.timeout and TaskGroup came with 3.11")
+@pytest.mark.parametrize("outer_first", [False, True])
+def test_timeouts_inside_each_other_are_told_apart(
+    make_engine: Callable[..., LuaEngine],
+    outer_first: bool,  # noqa: FBT001 - a table
+) -> None:
+    """Both are over while the host function keeps the run from ending: the outer one is what the caller sees."""
+    if sys.version_info < (3, 11):  # for mypy
+        return
+    engine = make_engine(timeout_ms=None, functions={"slow": lambda: time.sleep(0.2)})
+    inner, outer = (0.1, 0.05) if outer_first else (0.05, 0.1)
+    heard: list[str] = []
+
+    async def nested() -> None:
+        async with asyncio.timeout(outer):
+            try:
+                async with asyncio.timeout(inner):
+                    await engine.execute_script_async("slow()")
+            except TimeoutError:
+                heard.append("inner")
+
+    async def main() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        with pytest.raises(TimeoutError):
+            await nested()
+        assert task.cancelling() == 0
+        assert (await engine.execute_script_async("return 1")).output == 1
+
+    asyncio.run(main())
+    assert heard == []
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="asyncio.timeout and TaskGroup came with 3.11")
+def test_task_group_with_a_failing_sibling_waits_for_the_run(make_engine: Callable[..., LuaEngine]) -> None:
+    """A TaskGroup cancels the run when a sibling fails; what else cancels it meanwhile does not let it go early."""
+    if sys.version_info < (3, 11):  # for mypy
+        return
+    inside, go_on = threading.Event(), threading.Event()
+
+    def slow() -> None:
+        inside.set()
+        go_on.wait()
+        inside.clear()
+
+    engine = make_engine(timeout_ms=None, functions={"slow": slow})
+
+    async def fail() -> None:
+        await asyncio.to_thread(inside.wait)
+        asyncio.get_running_loop().call_later(0.1, go_on.set)
+        raise LookupError
+
+    async def group_of_two() -> None:
+        async with asyncio.TaskGroup() as group:
+            run = group.create_task(engine.execute_script_async("slow()"))
+            asyncio.get_running_loop().call_later(0.05, run.cancel)
+            group.create_task(fail())
+
+    async def main() -> None:
+        with pytest.raises(Exception, match="unhandled errors") as caught:
+            await group_of_two()
+        assert [type(error) for error in getattr(caught.value, "exceptions", ())] == [LookupError]
+        assert not inside.is_set()
+
+    asyncio.run(main())
+
+
+def test_functions_see_the_context_variables_of_the_awaiting_task(make_engine: Callable[..., LuaEngine]) -> None:
+    """As with asyncio.to_thread: each task its own values, and what a function sets stays in that run."""
+    request = contextvars.ContextVar("request", default="nobody")
+
+    def take() -> str:
+        before = request.get()
+        request.set("changed")
+        return before
+
+    engines = [make_engine(functions={"take": take}) for _ in range(3)]
+
+    async def ask(engine: LuaEngine, name: str) -> Any:
+        request.set(name)
+        output = (await engine.execute_script_async("return {take(), take()}")).output
+        return [*output, request.get()]
+
+    async def main() -> None:
+        names = ["a", "b", "c"]
+        found = await asyncio.gather(*(ask(engine, name) for engine, name in zip(engines, names, strict=True)))
+        assert found == [[name, "changed", name] for name in names]
+        assert request.get() == "nobody"
 
     asyncio.run(main())

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import functools
 import math
 import pickle
 import re
+from collections.abc import AsyncIterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -110,6 +112,71 @@ def test_config_refuses_functions_that_cannot_be_called(value: Any) -> None:
     with pytest.raises(ConfigurationError, match="give a callable") as caught:
         ScriptConfig(functions={"f": value})
     assert caught.value.setting == "functions['f']"
+
+
+class Asks:
+    """Its calls and one of its methods are to be awaited."""
+
+    async def __call__(self) -> int:
+        """Give a number, later."""
+        return 1
+
+    async def method(self) -> int:
+        """Give a number, later."""
+        return 1
+
+    async def feed(self) -> AsyncIterator[int]:
+        """Give a number, later."""
+        yield 1
+
+    def plain(self) -> int:
+        """Give a number."""
+        return 1
+
+
+async def ask() -> int:
+    """Give a number, later."""
+    return 1
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        ask,
+        Asks(),
+        Asks().method,
+        Asks.method,
+        Asks().feed,
+        functools.partial(ask),
+        functools.partial(functools.partial(Asks().method)),
+        functools.partial(Asks()),
+        staticmethod(ask),
+        staticmethod(functools.partial(staticmethod(ask))),
+    ],
+    ids=lambda function: type(function).__name__,
+)
+def test_config_refuses_functions_to_be_awaited(function: Any) -> None:
+    """Nobody would await what they return; the error names the function and says what to do."""
+    with pytest.raises(ConfigurationError, match=r"awaits nothing.*run_coroutine_threadsafe") as caught:
+        ScriptConfig(functions={"f": function})
+    assert caught.value.setting == "functions['f']"
+
+
+def test_config_takes_plain_functions_of_all_kinds() -> None:
+    """What only has to do with awaiting is not refused: a wrapper that waits itself, a class, a plain method."""
+
+    @functools.wraps(ask)
+    def waits() -> int:
+        return 1
+
+    functions: dict[str, Any] = {
+        "a": waits,
+        "b": Asks,
+        "c": Asks().plain,
+        "d": functools.partial(waits),
+        "e": staticmethod(waits),
+    }
+    assert ScriptConfig(functions=functions).functions == functions
 
 
 def test_config_says_the_bound_that_was_passed() -> None:

@@ -128,9 +128,9 @@ def test_execute_refuses_what_is_no_script(
 def test_execute_refuses_what_is_no_context(
     make_engine: Callable[..., LuaEngine], assert_usable: Callable[[LuaEngine], None], context: Any
 ) -> None:
-    """A context is a ScriptContext, a dict or None."""
+    """A context is a ScriptContext, a mapping or None."""
     engine = make_engine()
-    with pytest.raises(ConfigurationError, match="give a ScriptContext, a dict or None") as caught:
+    with pytest.raises(ConfigurationError, match="give a ScriptContext, a dict or another mapping, or None") as caught:
         engine.execute_script("return 1", context)
     assert caught.value.setting == "context"
     assert_usable(engine)
