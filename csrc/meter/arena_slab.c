@@ -12,7 +12,7 @@ enum { SLAB_MIXED, SLAB_CURRENT, SLAB_PARTIAL, SLAB_FULL };
  *   partial  blocks handed out; its event means that the slab is empty and goes back to its segment
  *   full     frees until enough blocks are free for the slab to be worth taking from: then it becomes partial */
 
-#define CUT_BYTES ((size_t)1024)        /* cut at once: a fresh page is touched when its turn comes */
+#define CUT_BYTES ((size_t)1024) /* cut at once: a fresh page is touched when its turn comes */
 
 static_assert(sizeof(struct lg_slab) <= 64, "headers are 64 bytes apart");
 static_assert(LG_SMALL_MAX / LG_GRANULE + 1 == LG_CLASSES, "one class for each multiple of the granule");
