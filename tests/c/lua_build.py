@@ -161,7 +161,17 @@ def build_driver(
             command.append(f'-DLG_DRIVER_LIBS="{libs}"')
         if shared:
             command += ["-fPIC", "-shared"]
-        command += ["-I", str(ROOT / "csrc"), "-I", str(C_TESTS), *map(str, files), "-pthread", "-ldl", "-o", str(result)]
+        command += [
+            "-I",
+            str(ROOT / "csrc"),
+            "-I",
+            str(C_TESTS),
+            *map(str, files),
+            "-pthread",
+            "-ldl",
+            "-o",
+            str(result),
+        ]
         subprocess.run(command, check=True)
     return result
 

@@ -85,7 +85,9 @@ PROGRAMS = (
     Program("test_probe_linux", ("probe/linux.c", "probe/procfs.c"), ("-pthread", "-ldl"), ("linux",)),
     Program("test_probe_fixed", ("probe/linux.c", "probe/procfs.c"), FIXED, ("linux",)),
     Program("test_macos_answers", MACOS, AS_ON_MACOS, ("linux",)),
-    Program("test_macos_faults", (*GUARD_ON_MACOS, *ARENA), (*AS_ON_MACOS, "-D__APPLE__=1", "-ldl", *WRAPPED), ("linux",)),
+    Program(
+        "test_macos_faults", (*GUARD_ON_MACOS, *ARENA), (*AS_ON_MACOS, "-D__APPLE__=1", "-ldl", *WRAPPED), ("linux",)
+    ),
     Program("test_probe_windows", ("probe/windows.c",), (), ("win32",)),
     Program("test_arena", ARENA, ("-DLG_TEST_FAULTS", "-pthread"), ("linux", "darwin")),
     Program("test_image", ARENA, ("-DLG_TEST_FAULTS", "-pthread"), ("linux", "darwin")),
