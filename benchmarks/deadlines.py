@@ -180,7 +180,7 @@ WITHIN: Mapping[str, tuple[str, int]] = {
 
 
 def run_within(name: str, way: str, runs: int, lua: str = "5.4") -> None:
-    """Run a script so many times; the body of the child process. `way`: with a deadline ("signal") or without ("none")."""
+    """Run a script so many times; the body of the child process. `way`: no deadline ("none") or one ("signal")."""
     source, _ = WITHIN[name]
     config = ScriptConfig(lua=lua, timeout_ms=None if way == "none" else TIMEOUT_COUNTED_MS)
     with LuaEngine(config) as engine:
