@@ -180,11 +180,9 @@ WITHIN: Mapping[str, tuple[str, int]] = {
 
 
 def run_within(name: str, way: str, runs: int, lua: str = "5.4") -> None:
-    """Run a script so many times; the body of the child process. `way`: no deadline ("none"), "signal", or "hook"."""
+    """Run a script so many times; the body of the child process. `way`: no deadline ("none") or one ("signal")."""
     source, _ = WITHIN[name]
     config = ScriptConfig(lua=lua, timeout_ms=None if way == "none" else TIMEOUT_COUNTED_MS)
-    if way == "hook":
-        config = ScriptConfig(lua=lua, timeout_ms=TIMEOUT_COUNTED_MS, deadlines="hook")
     with LuaEngine(config) as engine:
         script = engine.precompile_script(source)
         for _ in range(runs):
@@ -240,23 +238,9 @@ def cost(effort: Effort) -> list[Figure]:
     return figures
 
 
-def cost_of_the_hook() -> list[Figure]:
-    """Count what `deadlines="hook"` adds on each Lua: that is what the watchdog's signal saves. No aim."""
-    if shutil.which("valgrind") is None:
-        return []
-    figures = []
-    for lua in LUA_VERSIONS:
-        for name in ("fib(22)", "a loop of 1,000,000"):
-            counts = per_run(name, ("hook", "signal"), lua)
-            raw = {f"{way} [instructions]": count for way, count in counts.items()}
-            label = f"{name}: instructions with deadlines='hook' / 'signal', Lua {lua}"
-            figures.append(Figure(TOPIC, label, counts["hook"] / counts["signal"], raw=raw))
-    return figures
-
-
 def measure(effort: Effort) -> list[Figure]:
     """Measure how late deadlines are, and what they cost; in the check the cost alone, which no busy machine moves."""
-    return cost(effort) if effort.quick else overshoot(effort) + cost(effort) + cost_of_the_hook()
+    return cost(effort) if effort.quick else overshoot(effort) + cost(effort)
 
 
 if __name__ == "__main__":

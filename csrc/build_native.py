@@ -23,7 +23,9 @@ PROBE_SOURCES = {
 
 PAGE_SOURCES = ["csrc/meter/pages_posix.c", "csrc/meter/reaper_posix.c"]
 METER_SOURCES = [
-    *sorted(path.as_posix() for path in Path("csrc/meter").glob("*.c") if not path.name.startswith(("pages_", "reaper_"))),
+    *sorted(
+        path.as_posix() for path in Path("csrc/meter").glob("*.c") if not path.name.startswith(("pages_", "reaper_"))
+    ),
     *PAGE_SOURCES,
 ]
 GUARD_SOURCES = [

@@ -121,8 +121,7 @@ static PyObject *engine_make(PyObject *module, struct lg_fast_state *fast, PyObj
   engine->main_thread = main_thread;
   engine->max_int = ops->version >= 503 ? LLONG_MAX : 1LL << 53;
   engine->lock = PyThread_allocate_lock();
-  if (engine->lock == NULL || read_limits(engine, limits) < 0 ||
-      open_state(engine, ops, environ, prelude) < 0) {
+  if (engine->lock == NULL || read_limits(engine, limits) < 0 || open_state(engine, ops, environ, prelude) < 0) {
     if (!PyErr_Occurred()) {
       (void)PyErr_NoMemory();
     }

@@ -75,9 +75,9 @@ struct lg_fast_state {
   PyObject *objects[LG_FAST_OBJECT_COUNT]; /* NULL until set_types() */
   PyObject *names[LG_NAME_COUNT];
   struct lg_fast_slot slots[LG_FAST_OBJECT_COUNT - LG_FAST_CALLABLES][LG_NAME_COUNT]; /* of the registered types */
-  PyObject *source_allocator; /* the text "allocator" */
-  PyObject *stopped[2];       /* the texts "error" and "state" */
-  PyTypeObject *engine_type;                                                          /* _fast.State */
+  PyObject *source_allocator;                                                         /* the text "allocator" */
+  PyObject *stopped[2];      /* the texts "error" and "state" */
+  PyTypeObject *engine_type; /* _fast.State */
 };
 
 /* One attribute of a value to be made. */

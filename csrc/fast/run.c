@@ -257,6 +257,7 @@ PyMethodDef lg_engine_methods[] = {
     {"interrupt_thread", engine_interrupt_thread, METH_O,
      "End the run in progress if this thread runs it, True then; if it waits for another one's, end the wait."},
     {"close", engine_close, METH_NOARGS, "Close the Lua state, after the run in progress."},
-    {"counters", engine_counters, METH_NOARGS, "(live bytes, reserved bytes, runs, hard stops, why there are none or None)."},
+    {"counters", engine_counters, METH_NOARGS,
+     "(live bytes, reserved bytes, runs, hard stops, why there are none or None)."},
     {NULL, NULL, 0, NULL},
 };

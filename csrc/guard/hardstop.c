@@ -57,6 +57,7 @@ int lg_stop_wanted(const struct lg_stop *stop, const void *context) {
 __attribute__((noreturn)) static void land(void) {
 #if defined(__x86_64__) || defined(__i386__)
   uint16_t control = 0;
+  /* NOLINTNEXTLINE(portability-no-assembler): C has no words for the x87 stack */
   __asm__ volatile("cld\n\tfnstcw %0\n\tfninit\n\tfldcw %0" : "+m"(control));
 #endif
   LG_JUMP_TO(inside->frame);

@@ -152,7 +152,8 @@ static int lg_run_body(lua_State *L) {
   }
   lg_env_push(L, st, st->rp->globals);
   lg_meter_begin(&st->meter);
-  st->rp->start_bytes = st->meter.current - st->compiled.kept; /* what was compiled for this run is part of its growth */
+  /* What was compiled for this run is part of its growth. */
+  st->rp->start_bytes = st->meter.current - st->compiled.kept;
   if (!lg_stack_suffices(st)) return 0;
   if (rq->context != NULL) {
     lg_unpack(L, rq->context, rq->context_len);

@@ -124,15 +124,15 @@ struct lg_state {
   struct lua_State *L;                /* main coroutine */
   struct lua_State *volatile running; /* the coroutine that runs now; read by the signal handler */
   atomic_int interrupt;               /* enum lg_interrupt_reason */
-  const char *stack_floor;        /* how deep this run's C stack may go; NULL when not known */
-  const char *host_floor;         /* how deep where it calls a host function, which needs a stack of its own */
-  struct lg_watch watch;          /* this run's entry with the watchdog */
-  struct lg_stop stop;            /* where the run's thread can be sent back to */
-  struct lg_image image;          /* of the state between runs; its data is NULL when there is none */
-  int dirty;                      /* a run left what is not in the image */
-  int status;                     /* how the protected call ended (run.h) */
-  struct lg_compiled compiled;    /* what compiling took in a run that compiles its script */
-  const struct lg_request *rq;    /* the run in progress, else NULL */
+  const char *stack_floor;            /* how deep this run's C stack may go; NULL when not known */
+  const char *host_floor;             /* how deep where it calls a host function, which needs a stack of its own */
+  struct lg_watch watch;              /* this run's entry with the watchdog */
+  struct lg_stop stop;                /* where the run's thread can be sent back to */
+  struct lg_image image;              /* of the state between runs; its data is NULL when there is none */
+  int dirty;                          /* a run left what is not in the image */
+  int status;                         /* how the protected call ended (run.h) */
+  struct lg_compiled compiled;        /* what compiling took in a run that compiles its script */
+  const struct lg_request *rq;        /* the run in progress, else NULL */
   struct lg_report *rp;
   struct lg_buf scratch; /* bytes that are about to become one string (lib_rep.h) */
   struct lg_buf output, logs, message, traceback, path, args, result;

@@ -14,25 +14,25 @@
 /* A watch that was told to end and has not, is told again: first after 1 ms, then at growing intervals. */
 static const int64_t first_interval_ns = 1000000;
 static const int64_t last_interval_ns = 100000000;
-static const int64_t insisting_ns = 4000000;  /* the longest for a run that can be sent elsewhere */
+static const int64_t insisting_ns = 4000000; /* the longest for a run that can be sent elsewhere */
 static const int64_t away_interval_ns = 10000000;
 static const int64_t moves_every_ns = 20000000; /* so often it is looked whether a count moves */
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t wake;
-static struct lg_watch *runs;    /* under mutex */
-static int64_t sleeping_until;   /* under mutex; the thread looks again at this time at the latest */
-static int started;              /* under mutex; the thread of this process exists */
-static pthread_t watcher;        /* under mutex; that thread, when started */
-static int stopping;             /* under mutex; it is to end, because the process forks */
-static int prepared;             /* under mutex; condition and fork handlers are in place */
-static int condition_made;       /* under mutex; of these, what must not be done twice */
-static int forks_handled;        /* under mutex */
-static int handler_installed;    /* under mutex */
+static struct lg_watch *runs;          /* under mutex */
+static int64_t sleeping_until;         /* under mutex; the thread looks again at this time at the latest */
+static int started;                    /* under mutex; the thread of this process exists */
+static pthread_t watcher;              /* under mutex; that thread, when started */
+static int stopping;                   /* under mutex; it is to end, because the process forks */
+static int prepared;                   /* under mutex; condition and fork handlers are in place */
+static int condition_made;             /* under mutex; of these, what must not be done twice */
+static int forks_handled;              /* under mutex */
+static int handler_installed;          /* under mutex */
 static atomic_int the_signal = SIGURG; /* written under mutex, until the handler is installed */
-static uint32_t jitter = 1;      /* under mutex */
-static atomic_int exits_handled; /* written under mutex; the key below is there */
-static pthread_key_t exiting;    /* its destructor is how the end of a thread is noticed */
+static uint32_t jitter = 1;            /* under mutex */
+static atomic_int exits_handled;       /* written under mutex; the key below is there */
+static pthread_key_t exiting;          /* its destructor is how the end of a thread is noticed */
 static pthread_mutex_t forking =
     PTHREAD_MUTEX_INITIALIZER; /* taken before mutex: one fork at a time joins the thread */
 static atomic_uint active_runs;

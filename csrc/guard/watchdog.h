@@ -44,8 +44,8 @@ struct lg_watch {
   int64_t interval_most_ns;
   const atomic_uint *moves; /* changes as the run counts its instructions; NULL where it counts none */
   unsigned moves_seen;
-  int64_t moved_ns;      /* CPU time of its thread when it was last seen to have changed; -1 before */
-  int64_t moves_look_ns; /* when to look again */
+  int64_t moved_ns;             /* CPU time of its thread when it was last seen to have changed; -1 before */
+  int64_t moves_look_ns;        /* when to look again */
   _Atomic(int64_t) tick_cpu_ns; /* no tick before the thread has used so much CPU time; 0 when it does not matter */
   pthread_t thread;
   atomic_int reason; /* why the run is due; 0 while it is not */
@@ -61,10 +61,10 @@ enum { LG_WATCH_DEADLINE = 1, LG_WATCH_TICK = 4, LG_WATCH_CPU = 5, LG_WATCH_BUDG
 
 /* When a run is due. Times in nanoseconds. */
 struct lg_watch_limits {
-  int64_t deadline_ns;   /* on the monotonic clock; INT64_MAX for none */
-  int64_t cpu_ns;        /* CPU time the calling thread may use from now on; 0 for no limit */
-  int64_t tick_every_ns; /* `fire` with LG_WATCH_TICK this often; 0 for never. See lg_watch_leave() */
-  int insist;            /* go on telling a run that is due every few milliseconds: it can be sent elsewhere */
+  int64_t deadline_ns;      /* on the monotonic clock; INT64_MAX for none */
+  int64_t cpu_ns;           /* CPU time the calling thread may use from now on; 0 for no limit */
+  int64_t tick_every_ns;    /* `fire` with LG_WATCH_TICK this often; 0 for never. See lg_watch_leave() */
+  int insist;               /* go on telling a run that is due every few milliseconds: it can be sent elsewhere */
   const atomic_uint *moves; /* NULL, or what changes as the run counts its instructions: where it does not for
                                LG_WATCH_STILL_NS of CPU time outside of host functions, the run is due */
 };

@@ -91,13 +91,13 @@ struct lg_arena {
   size_t slabs_warm;                   /* free slabs that still hold memory */
   struct lg_heap heap;
   struct lg_spans spans;
-  size_t outside;          /* segments that are mappings of their own */
-  struct lg_huge *huge;    /* huge blocks in use, linked */
-  struct lg_huge *parted;  /* huge blocks that are free, but kept for the image they are part of */
-  size_t huge_size;        /* bytes of huge blocks in use */
-  size_t stray_count;      /* blocks that are not where their size says (arena.c) */
-  struct lg_huge *strays;  /* those of them that are in mappings of their own, linked */
-  struct lg_range range;   /* from here on: what putting an image back leaves as it is */
+  size_t outside;         /* segments that are mappings of their own */
+  struct lg_huge *huge;   /* huge blocks in use, linked */
+  struct lg_huge *parted; /* huge blocks that are free, but kept for the image they are part of */
+  size_t huge_size;       /* bytes of huge blocks in use */
+  size_t stray_count;     /* blocks that are not where their size says (arena.c) */
+  struct lg_huge *strays; /* those of them that are in mappings of their own, linked */
+  struct lg_range range;  /* from here on: what putting an image back leaves as it is */
   struct {
     void *pages;
     size_t size;

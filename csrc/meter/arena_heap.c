@@ -297,8 +297,8 @@ size_t lg_heap_room(const void *p) {
 
 const void *lg_heap_next(const void *segment, const void *at, const void **from, size_t *size) {
   const struct lg_heap_segment *g = segment;
-  const struct lg_chunk *c = at == NULL ? (const struct lg_chunk *)(const void *)(g + 1)
-                                        : above((struct lg_chunk *)(uintptr_t)at);
+  const struct lg_chunk *c =
+      at == NULL ? (const struct lg_chunk *)(const void *)(g + 1) : above((struct lg_chunk *)(uintptr_t)at);
   if (c == NULL) return NULL;
   size_t used = (c->size_flags & CHUNK_FREE) != 0 ? sizeof *c : size_of(c);
   size_t before = at == NULL ? sizeof *g : 0; /* the segment's own header comes with its first chunk */

@@ -8,7 +8,8 @@
 #include "pages.h"
 #include "reaper.h"
 
-#define COMMIT_MIN ((size_t)64 * 1024) /* and what all others are multiples of: the largest page that a machine here has */
+/* And what all others are multiples of: the largest page that a machine here has. */
+#define COMMIT_MIN ((size_t)64 * 1024)
 #define COMMIT_MAX ((size_t)4 * 1024 * 1024)
 
 /* Reservations of closed arenas, a few for the whole process: where the system has to make and clear the first pages anew,

@@ -22,7 +22,9 @@ void lg_meter_begin(struct lg_meter *m) {
   m->system_refused = 0;
 }
 
-size_t lg_meter_reserved(const struct lg_meter *m) { return m->chained != NULL ? m->current : lg_arena_held(&m->arena); }
+size_t lg_meter_reserved(const struct lg_meter *m) {
+  return m->chained != NULL ? m->current : lg_arena_held(&m->arena);
+}
 
 /* The arena had nothing for a request that the limit allows: because of its own bound, which counts as the limit, or of the
  * system. */

@@ -19,7 +19,8 @@ struct waiting {
   size_t size;
 };
 
-static pthread_mutex_t forking = PTHREAD_MUTEX_INITIALIZER; /* taken before mutex: one fork at a time joins the thread */
+static pthread_mutex_t forking =
+    PTHREAD_MUTEX_INITIALIZER; /* taken before mutex: one fork at a time joins the thread */
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t wake = PTHREAD_COND_INITIALIZER;
 static struct waiting *first; /* under mutex */

@@ -316,7 +316,7 @@ def use_signal(signum: int) -> None:
 
     Example:
         >>> import signal
-        >>> use_signal(signal.SIGURG)
+        >>> use_signal(signal.SIGUSR2)  # doctest: +SKIP
     """
     number = signum if isinstance(signum, int) and not isinstance(signum, bool) else 0
     status = lib.lg_watch_use_signal(number if 0 < number < _SIGNALS else 0)

@@ -29,12 +29,13 @@ _LIMIT_MB = 1.0
 _MEASURED = 'return string.rep("x", 100000)'
 _HUNGRY = 'local t = {} for i = 1, 1e7 do t[i] = string.rep("x", 1000) .. i end'
 _ENDLESS = "while true do end"
-# How runs are ended: `ScriptResult.deadlines`.
+# How runs are ended.
 _DEADLINES = {
-    "signal": "one native watchdog thread sends SIGURG to the thread of a run that is due; the signal's handler "
-    "sets Lua's hook, which ends the run. Nothing is installed while a run is within its time.",
+    "signal": "one native watchdog thread sends a signal (SIGURG unless luagauge.use_signal() named another) to the "
+    "thread of a run that is due; the signal's handler sets Lua's hook, which ends the run. Nothing is installed while "
+    "a run is within its time.",
     "hook": "a hook inside Lua looks whether the run is due, which makes scripts slower: the way where lupa's module "
-    "does not offer the Lua C API, and where ScriptConfig(deadlines='hook') asks for it.",
+    "does not offer the Lua C API.",
 }
 _JIT_OFF = "its JIT compiler is off, because compiled code looks at no hook and so no deadline could end it"
 
@@ -105,7 +106,8 @@ def _examine_lua(version: str, problem: str | None) -> dict[str, Any]:
     """Run three small scripts on one Lua: one is measured, one is over its memory limit, one over its time."""
     found: dict[str, Any] = {
         "usable": problem is None, "ok": False, "problem": problem, "figures": None, "source": None,
-        "memory_limit": None, "deadlines": None, "deadline_ms": None, "stopped_after_ms": None, "note": None,
+        "memory_limit": None, "deadlines": None, "hard_stop": None, "deadline_ms": None, "stopped_after_ms": None,
+        "note": None,
     }  # fmt: skip
     if problem is not None:
         return found
@@ -116,6 +118,7 @@ def _examine_lua(version: str, problem: str | None) -> dict[str, Any]:
             hungry = engine.execute_script(_HUNGRY)
         with LuaEngine(ScriptConfig(lua=version, timeout_ms=_TIMEOUT_MS)) as engine:
             endless = engine.execute_script(_ENDLESS)
+            found["hard_stop"] = engine.stats().no_hard_stop or "on"
     except LuaGaugeError as error:
         found["problem"] = str(error)
         return found
@@ -131,11 +134,11 @@ def _judge(found: dict[str, Any], measured: ScriptResult, hungry: ScriptResult, 
         found["figures"] = (
             "exact" if memory.source == "allocator" else "sampled"
         )  # the peak; the rest is exact there too
+        found["deadlines"] = "hook" if memory.source == "lupa" else "signal"
     limited = isinstance(hungry.error, MemoryLimitExceeded)
     stopped = isinstance(endless.error, ScriptTimeoutError)
     found["note"] = _JIT_OFF if measured.jit_off else None
     found["memory_limit"] = "enforced" if limited else "not enforced"
-    found["deadlines"] = endless.deadlines
     found["deadline_ms"] = _TIMEOUT_MS
     found["stopped_after_ms"] = round(endless.duration_ms, 3) if stopped else None
     failures = [
@@ -200,5 +203,5 @@ def _lua_text(found: dict[str, Any]) -> str:
         return f"failed: {found['problem']}"
     text = f"{found['figures']} figures ({found['source']}), memory limit {found['memory_limit']}, "
     text += f"deadline of {found['deadline_ms']:g} ms ended a run after {found['stopped_after_ms']:.1f} ms"
-    text += f" by a {found['deadlines']}"
+    text += f" by a {found['deadlines']}, hard stop {'' if found['hard_stop'] == 'on' else 'off: '}{found['hard_stop']}"
     return text + (f"; {found['note']}" if found["note"] else "")

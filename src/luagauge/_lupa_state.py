@@ -254,7 +254,7 @@ class LupaState:
         return True
 
     def counters(self) -> tuple[int, int, int, int, str | None]:
-        """Return bytes in use, bytes held (the same: lupa knows no more), runs so far, hard stops, and why there are none.
+        """Return bytes in use, bytes held (the same: lupa knows no more), runs so far, hard stops, why there are none.
 
         Raises:
             EngineClosedError: The state is closed.

@@ -15,6 +15,8 @@ SHARED = (
     "probe/linux.c",
     "probe/procfs.c",
     "guard/buf.c",
+    "guard/hardstop.c",
+    "guard/machine_elf.c",
     "guard/state.c",
     "guard/stackfloor.c",
     "guard/watchdog.c",

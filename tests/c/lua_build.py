@@ -34,6 +34,8 @@ words = [word.encode() for word in (driver, module.__file__, *arguments)]
 sys.exit(ctypes.CDLL(driver).lg_driver_main(len(words), (ctypes.c_char_p * (len(words) + 1))(*words)))
 """
 """Runs a driver inside Python, on the Lua that one of lupa's modules holds."""
+DRIVEN = ("buf.c", "cputime_posix.c", "hardstop.c", "machine_elf.c", "stackfloor.c")
+"""What the library's functions are linked with, of csrc/guard, where no run is guarded."""
 UNUSED = {"lua.c", "luac.c", "ltests.c", "onelua.c", "print.c"}
 """Sources of a Lua that are programs or debugging aids, not the library."""
 
@@ -151,7 +153,7 @@ def build_driver(
     tag = "" if libs is None else "-" + Path(libs).stem
     result = build_folder() / f"{Path(source).stem}{tag}-{version.name}-{variant}{'.so' if shared else ''}"
     meter = sorted(path for path in (ROOT / "csrc" / "meter").glob("*.c") if path.name != "pages_windows.c")
-    files = [C_TESTS / source, *meter, *(ROOT / "csrc" / "guard" / name for name in ("buf.c", "stackfloor.c"))]
+    files = [C_TESTS / source, *meter, *(ROOT / "csrc" / "guard" / name for name in DRIVEN)]
     headers = [*(ROOT / "csrc").rglob("*.h"), *C_TESTS.glob("*.h")]
     if not is_current(result, [*files, *headers]):
         command = [*compiler(), "-std=c11", "-g", *WARNINGS, *VARIANTS[variant], *version.defines, *extra]
@@ -159,7 +161,17 @@ def build_driver(
             command.append(f'-DLG_DRIVER_LIBS="{libs}"')
         if shared:
             command += ["-fPIC", "-shared"]
-        command += ["-I", str(ROOT / "csrc"), "-I", str(C_TESTS), *map(str, files), "-ldl", "-o", str(result)]
+        command += [
+            "-I",
+            str(ROOT / "csrc"),
+            "-I",
+            str(C_TESTS),
+            *map(str, files),
+            "-pthread",
+            "-ldl",
+            "-o",
+            str(result),
+        ]
         subprocess.run(command, check=True)
     return result
 

@@ -1,4 +1,4 @@
-/* Every call to the system that watchdog.c, state.c, stackfloor.c, cputime_posix.c, buf.c and the meter make fails in
+/* Every call to the system that watchdog.c, state.c, hardstop.c, stackfloor.c, cputime_posix.c, buf.c and the meter make fails in
  * turn: once alone, and from that one on. Nothing hangs, nothing crashes, the status is right, and all is as good as new
  * as soon as the system is. run.py links this with -Wl,--wrap for each function named below; each round is a process of its
  * own, since what is tested sets itself up once per process. */
@@ -81,6 +81,7 @@ WRAP_CODE(pthread_setspecific, ENOMEM, (pthread_key_t k, const void *p), (k, p))
 WRAP_ERRNO(int, sigaction, -1, EINVAL, (int s, const struct sigaction *n, struct sigaction *o), (s, n, o))
 WRAP_ERRNO(int, clock_gettime, -1, EINVAL, (clockid_t c, struct timespec *t), (c, t))
 WRAP_ERRNO(int, munmap, -1, ENOMEM, (void *p, size_t n), (p, n))
+WRAP_ERRNO(int, mprotect, -1, ENOMEM, (void *p, size_t n, int a), (p, n, a))
 WRAP_ERRNO(int, madvise, -1, EAGAIN, (void *p, size_t n, int a), (p, n, a))
 WRAP_ERRNO(void *, mmap, MAP_FAILED, ENOMEM, (void *p, size_t n, int a, int b, int f, off_t o), (p, n, a, b, f, o))
 WRAP_ERRNO(void *, malloc, NULL, ENOMEM, (size_t n), (n))
@@ -110,16 +111,18 @@ static struct lg_state *new_state(void) {
 }
 
 /* Of the runs that begin: */
-static int no_signal;
+static int insist;
 static int64_t tick_every_ns;
+static const atomic_uint *moves;
 
 static int begin(struct lg_state *st, int64_t timeout_ns, int64_t cpu_ns, int *os_error) {
   int64_t now = lg_now_ns();
   int64_t deadline = timeout_ns == 0 ? INT64_MAX : now + timeout_ns;
-  const struct lg_watch_limits limits = {deadline, cpu_ns, tick_every_ns, no_signal};
+  const struct lg_watch_limits limits = {deadline, cpu_ns, tick_every_ns, insist, moves};
   *os_error = 0;
   atomic_store(&st->interrupt, LG_INT_NONE);
-  return lg_watch_begin(&st->watch, now, &limits, no_signal ? lg_state_flagged : lg_state_fired, os_error);
+  st->stop.told_ns = 0;
+  return lg_watch_begin(&st->watch, now, &limits, lg_state_fired, os_error);
 }
 
 /* Until something ends the run. One that nothing ends is the hang that the alarm reports. */
@@ -179,20 +182,69 @@ static unsigned long first_run(unsigned long at, int on) {
   return made;
 }
 
-/* The same without a signal: the process's handler and mask stay as they are. */
-static unsigned long first_run_unsignalled(unsigned long at, int on) {
+/* The same with another signal: SIGURG's handler and mask stay as they are. */
+static unsigned long first_run_by_another_signal(unsigned long at, int on) {
   struct sigaction action;
   sigset_t blocked;
   (void)sigemptyset(&blocked);
   (void)sigaddset(&blocked, SIGURG);
   CHECK_INT(pthread_sigmask(SIG_BLOCK, &blocked, NULL), 0);
-  no_signal = 1;
+  CHECK_INT(lg_watch_use_signal(SIGUSR2), LG_OK);
   unsigned long made = first_run(at, on);
-  no_signal = 0;
   CHECK_INT(sigaction(SIGURG, NULL, &action), 0);
   CHECK(action.sa_handler == SIG_DFL);
   CHECK_INT(pthread_sigmask(SIG_SETMASK, NULL, &blocked), 0);
   CHECK_INT(sigismember(&blocked, SIGURG), 1);
+  CHECK_INT(pthread_sigmask(SIG_UNBLOCK, &blocked, NULL), 0);
+  return made;
+}
+
+/* A run whose count of instructions stands still while its thread computes. */
+static unsigned long still_run(unsigned long at, int on) {
+  static const atomic_uint count;
+  int os_error = 0;
+  struct lg_state *st = new_state();
+  CHECK(st != NULL);
+  if (st == NULL) return 0;
+  moves = &count;
+  begin_faults(at, on);
+  if (begin(st, 0, 0, &os_error) == LG_OK) {
+    while (atomic_load(&st->interrupt) == LG_INT_NONE) continue; /* CPU time */
+    CHECK_INT(until_fired(st), LG_INT_BUDGET);
+  } else {
+    CHECK(os_error != 0 && atomic_load(&refusals) > 0);
+  }
+  unsigned long made = end_faults();
+  moves = NULL;
+  lg_state_free(st);
+  return made;
+}
+
+/* What stands for a long step of Lua's: it looks at nothing but whether the system is of any help. */
+static void long_step(void *ud) {
+  const struct lg_state *st = ud;
+  while (st->stop.text != NULL && (atomic_load(&refusals) == 0 || atomic_load(&st->interrupt) == LG_INT_NONE)) continue;
+}
+
+/* A run that does not end is given up, and its thread goes on as after any other. */
+static unsigned long given_up_run(unsigned long at, int on) {
+  struct lg_text text;
+  int os_error = 0;
+  struct lg_state *st = new_state();
+  CHECK(st != NULL);
+  if (st == NULL) return 0;
+  st->stop.text = lg_text_find((const void *)(uintptr_t)long_step, &text) ? &text : NULL;
+  insist = 1;
+  begin_faults(at, on);
+  if (begin(st, MILLISECOND, 0, &os_error) == LG_OK) {
+    int given_up = lg_stop_call(&st->stop, long_step, st);
+    CHECK(given_up || st->stop.text == NULL || atomic_load(&refusals) > 0);
+    CHECK_INT(until_fired(st), LG_INT_TIMEOUT);
+    CHECK_INT(lg_stop_wanted(&st->stop, text.begin), 0);
+  }
+  unsigned long made = end_faults();
+  insist = 0;
+  lg_state_free(st);
   return made;
 }
 
@@ -448,7 +500,7 @@ static void use_buffer(void) {
 }
 
 /* Blocks of every kind, made, resized and freed, on the meter of a state. */
-static unsigned long memory(unsigned long at, int on) {
+static unsigned long memory_of(size_t range, unsigned long at, int on) {
   enum { BLOCKS = 60 };
   static void *blocks[BLOCKS];
   static size_t sizes[BLOCKS];
@@ -457,6 +509,7 @@ static unsigned long memory(unsigned long at, int on) {
   lg_meter_init(&m);
   begin_faults(at, on);
   use_buffer();
+  if (range != 0) CHECK(lg_arena_reserve(&m.arena, range) || atomic_load(&refusals) > 0);
   for (int i = 0; i < 6 * BLOCKS; i++) {
     int k = i % BLOCKS;
     size_t base = k % 3 == 0 ? 3000000 : k % 3 == 1 ? 20000 : 40;
@@ -478,6 +531,45 @@ static unsigned long memory(unsigned long at, int on) {
     (void)lg_meter_alloc(&m, blocks[k], sizes[k], 0);
   }
   CHECK_INT(m.current, 0);
+  lg_meter_close(&m);
+  CHECK_INT(lg_meter_reserved(&m), 0);
+  return end_faults();
+}
+
+static unsigned long memory(unsigned long at, int on) { return memory_of(0, at, on); }
+
+static unsigned long memory_in_a_range(unsigned long at, int on) { return memory_of((size_t)1 << 28, at, on); }
+
+/* An image that is taken and put back: what was there then is there again, and nothing else is. */
+static unsigned long image(unsigned long at, int on) {
+  static struct lg_meter m;
+  static struct lg_image taken;
+  unsigned char *blocks[3];
+  static const size_t sizes[] = {40, 20000, 3000000};
+  lg_meter_init(&m);
+  begin_faults(at, on);
+  int reserved = lg_arena_reserve(&m.arena, (size_t)1 << 28);
+  CHECK(reserved || atomic_load(&refusals) > 0);
+  for (int i = 0; i < 3; i++) {
+    blocks[i] = lg_meter_alloc(&m, NULL, 5, sizes[i]);
+    if (blocks[i] != NULL) memset(blocks[i], i + 1, sizes[i]);
+  }
+  size_t held = m.current;
+  CHECK(lg_image_take(&taken, &m.arena) || atomic_load(&refusals) > 0);
+  if (taken.data != NULL) {
+    for (int i = 0; i < 3; i++) {
+      if (blocks[i] != NULL) memset(blocks[i], 0xFF, sizes[i]);
+      (void)lg_meter_alloc(&m, NULL, 5, sizes[i]);
+    }
+    lg_image_put_back(&taken, &m.arena, m.peak);
+    m.current = held;
+    for (int i = 0; i < 3; i++)
+      if (blocks[i] != NULL) CHECK(blocks[i][0] == i + 1 && blocks[i][sizes[i] - 1] == i + 1);
+  }
+  for (int i = 0; i < 3; i++)
+    if (blocks[i] != NULL) (void)lg_meter_alloc(&m, blocks[i], sizes[i], 0);
+  CHECK_INT(m.current, 0);
+  lg_image_drop(&taken, &m.arena);
   lg_meter_close(&m);
   CHECK_INT(lg_meter_reserved(&m), 0);
   return end_faults();
@@ -535,8 +627,10 @@ static void sweep(round_fn round, const char *name) {
 
 int main(void) {
   sweep(first_run, "first run");
-  sweep(first_run_unsignalled, "first run, no signal");
+  sweep(first_run_by_another_signal, "first run, another signal");
   sweep(cpu_run, "CPU time");
+  sweep(still_run, "run that stands still");
+  sweep(given_up_run, "run given up");
   sweep(paused_run, "paused run");
   sweep(ticked_run, "ticked run");
   sweep(chained_handlers, "chained handlers");
@@ -547,5 +641,7 @@ int main(void) {
   sweep(forked_interrupt, "fork, interrupt");
 #endif
   sweep(memory, "memory");
+  sweep(memory_in_a_range, "memory in a range");
+  sweep(image, "image");
   return lg_test_finish("test_os_faults");
 }

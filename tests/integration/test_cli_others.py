@@ -71,6 +71,8 @@ def test_doctor_tries_every_lua_and_says_what_it_found() -> None:
             assert found["figures"] == {"allocator": "exact", "lupa": "sampled"}[source]
             assert found["stopped_after_ms"] >= found["deadline_ms"]
             assert found["deadlines"] == {"allocator": "signal", "lupa": "hook"}[source]
+            with luagauge.LuaEngine(luagauge.ScriptConfig(lua=lua)) as engine:
+                assert found["hard_stop"] == (engine.stats().no_hard_stop or "on")
             assert (found["note"] is not None) is lua.startswith("luajit")
     assert list(facts["deadlines"]) == [{"allocator": "signal", "lupa": "hook"}[source]]
     assert facts["probe"]["snapshot"]["rss_bytes"] > 0

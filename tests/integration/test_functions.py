@@ -315,14 +315,13 @@ def test_functions_are_called_many_times(make_engine: Callable[..., LuaEngine], 
 
 
 @pytest.mark.native_only  # on lupa's counters a run hears of it at its next hook
-@pytest.mark.parametrize("deadlines", ["signal", "hook"])
 def test_function_can_interrupt_its_own_run(
-    make_engine: Callable[..., LuaEngine], assert_usable: Callable[[LuaEngine], None], lua: str, deadlines: str
+    make_engine: Callable[..., LuaEngine], assert_usable: Callable[[LuaEngine], None], lua: str
 ) -> None:
     """The run ends where the function returns, not a moment later, when it may be over."""
     engines: list[LuaEngine] = []
     functions: dict[str, Callable[[], bool]] = {"stop": lambda: engines[0].interrupt()}  # noqa: PLW0108 - not made yet
-    engines.append(make_engine(lua, functions=functions, deadlines=deadlines))
+    engines.append(make_engine(lua, functions=functions))
     for _ in range(20):
         assert isinstance(engines[0].execute_script("pcall(stop) return 1").error, ScriptInterruptedError)
     assert_usable(engines[0])

@@ -268,26 +268,103 @@ def test_blocked_signals_do_not_keep_a_deadline_away(run: Callable[[str], str]) 
 
 
 @pytest.mark.native_only  # on lupa's counters there is never a signal
-def test_deadline_by_hook_touches_no_signal(run: Callable[[str], str]) -> None:
-    """With deadlines="hook" the process's handlers and masks stay as they are, and the result says which way it was."""
-    out = run("""
+@pytest.mark.parametrize("name", ["SIGUSR2", "SIGRTMIN"])
+def test_another_signal_holds_deadlines(run: Callable[[str], str], name: str) -> None:
+    """Once named, it ends runs in every thread; SIGURG's handler and mask stay as they are."""
+    if not hasattr(signal, name):
+        pytest.skip(f"no {name} here")
+    out = run(f"""
+        number = signal.{name}
+        use_signal(number)
+        use_signal(number)
         def state():
             lines = open("/proc/thread-self/status").read().splitlines() if sys.platform == "linux" else []
-            return [line for line in lines if line.startswith(("SigCgt", "SigIgn", "SigBlk"))]
+            masks = [int(line.split()[1], 16) for line in lines if line.startswith(("SigCgt", "SigIgn", "SigBlk"))]
+            return [mask >> signal.SIGURG - 1 & 1 for mask in masks]
         results = []
         def work():
             signal.pthread_sigmask(signal.SIG_SETMASK, signal.valid_signals())
             before = state()
-            e = engine(timeout_ms=20, deadlines="hook")
+            e = engine(timeout_ms=20)
             result = e.execute_script("while true do pcall(function() while true do end end) end")
-            results.append((type(result.error).__name__, result.deadlines, before == state()))
+            results.append((type(result.error).__name__, before == state()))
         t = threading.Thread(target=work)
         t.start()
         t.join()
-        result = engine(timeout_ms=20).execute_script("while true do end")
-        print(results, type(result.error).__name__, result.deadlines)
+        use_signal(number)
+        results.append(type(engine(timeout_ms=20).execute_script("while true do end").error).__name__)
+        def in_the_child():
+            assert type(engine(timeout_ms=20).execute_script("while true do end").error) is ScriptTimeoutError
+        print(results, in_child(in_the_child))
     """)
-    assert out == "[('ScriptTimeoutError', 'hook', True)] ScriptTimeoutError signal\n"
+    assert out == "[('ScriptTimeoutError', True), 'ScriptTimeoutError'] 0\n"
+
+
+@pytest.mark.native_only
+def test_another_signal_leaves_sigurg_to_the_host(run: Callable[[str], str]) -> None:
+    """The host's handler of SIGURG is called for each of its own signals, for no run, and stays the one installed."""
+    out = run("""
+        use_signal(signal.SIGUSR2)
+        seen = []
+        def handler(*_):
+            seen.append(1)
+        signal.signal(signal.SIGURG, handler)
+        e = engine(timeout_ms=20)
+        print(type(e.execute_script("while true do end").error).__name__, len(seen))
+        os.kill(os.getpid(), signal.SIGURG)
+        print(len(seen), signal.getsignal(signal.SIGURG) is handler)
+    """)
+    assert out == "ScriptTimeoutError 0\n1 True\n"
+
+
+@pytest.mark.native_only
+def test_another_signal_is_passed_on_to_the_hosts_handler(run: Callable[[str], str]) -> None:
+    """A handler that the host has for the signal it named hears of the host's own signals, before and after runs."""
+    out = run("""
+        seen = []
+        signal.signal(signal.SIGUSR2, lambda *_: seen.append(1))
+        use_signal(signal.SIGUSR2)
+        e = engine(timeout_ms=20)
+        for expected in (1, 2, 3):
+            result = e.execute_script("while true do end")
+            os.kill(os.getpid(), signal.SIGUSR2)
+            print(type(result.error).__name__, len(seen) == expected)
+    """)
+    assert out == "ScriptTimeoutError True\n" * 3
+
+
+@pytest.mark.native_only
+def test_another_signal_keeps_ctrl_c_working(run: Callable[[str], str]) -> None:
+    """A run without a deadline looks at Python's signals by it as well."""
+    out = run("""
+        use_signal(signal.SIGUSR2)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        e = engine(timeout_ms=None)
+        threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
+        try:
+            e.execute_script("while true do end")
+        except KeyboardInterrupt:
+            print("interrupted", e.execute_script("return 'goes on'").output)
+    """)
+    assert out == "interrupted goes on\n"
+
+
+@pytest.mark.native_only
+def test_another_signal_after_the_first_run_is_refused(run: Callable[[str], str]) -> None:
+    """By then the handler is installed; the signal in use may be named again."""
+    out = run("""
+        e = engine(timeout_ms=20)
+        use_signal(signal.SIGUSR1)  # making an engine begins no run
+        use_signal(signal.SIGURG)
+        e.execute_script("return 1")
+        use_signal(signal.SIGURG)
+        try:
+            use_signal(signal.SIGUSR2)
+        except ConfigurationError as error:
+            print(error.setting, error.value is signal.SIGUSR2, "before the first script runs" in str(error))
+        print(type(e.execute_script("while true do end").error).__name__)
+    """)
+    assert out == "signum True True\nScriptTimeoutError\n"
 
 
 def test_deadline_holds_in_a_child_forked_during_a_run(run: Callable[[str], str]) -> None:
@@ -330,27 +407,6 @@ def test_cpu_limit_in_a_child_forked_during_a_run(run: Callable[[str], str]) -> 
     assert out == "NoneType 10\nScriptTimeoutError 11\n"
 
 
-@pytest.mark.native_only  # on lupa's counters there is never a signal
-def test_deadline_by_hook_holds_where_the_signal_is_lost(run: Callable[[str], str]) -> None:
-    """A host function that blocks SIGURG keeps a signal away; the hook needs none, nested runs and forks included."""
-    out = run("""
-        def block():
-            signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGURG])
-        e = engine(timeout_ms=20, deadlines="hook", functions={"block": block})
-        print(type(e.execute_script("block() while true do end").error).__name__)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGURG])
-        for ways in (("signal", "hook"), ("hook", "signal")):
-            inner = engine(deadlines=ways[0])
-            nested = lambda: inner.execute_script("return 1").output
-            outer = engine(timeout_ms=50, deadlines=ways[1], functions={"nested": nested})
-            print(type(outer.execute_script("while true do nested() end").error).__name__)
-        def in_the_child():
-            assert type(e.execute_script("while true do end").error) is ScriptTimeoutError
-        print(in_child(in_the_child))
-    """)
-    assert out == "ScriptTimeoutError\n" * 3 + "0\n"
-
-
 def in_subinterpreters(*programs: str) -> str:
     """Run each program in an interpreter of its own, all in one process, and return what they printed."""
     try:
@@ -370,14 +426,13 @@ def in_subinterpreters(*programs: str) -> str:
 
 @pytest.mark.native_only  # lupa's Python API, of which the other strategy is made, is not for subinterpreters
 def test_deadline_holds_in_a_subinterpreter(lua: str) -> None:
-    """The signal is sent to a thread, whatever interpreter runs there; so is the flag that the hook looks at raised."""
+    """The signal is sent to a thread, whatever interpreter runs there."""
     inside = f"""
         from luagauge import *
-        for way in ("signal", "hook"):
-            result = LuaEngine(ScriptConfig(lua={lua!r}, timeout_ms=20, deadlines=way)).execute_script("while true do end")
-            print(type(result.error).__name__, result.deadlines)
+        result = LuaEngine(ScriptConfig(lua={lua!r}, timeout_ms=20)).execute_script("while true do end")
+        print(type(result.error).__name__)
     """
-    assert in_subinterpreters(inside) == "ScriptTimeoutError signal\nScriptTimeoutError hook\n"
+    assert in_subinterpreters(inside) == "ScriptTimeoutError\n"
 
 
 @pytest.mark.native_only  # see above
@@ -394,27 +449,6 @@ def test_second_interpreter_is_told_that_lupa_serves_one(lua: str) -> None:
         "ImportError('Interpreter change detected - this module can only be loaded into one interpreter per process.')"
     )
     assert in_subinterpreters(inside, inside) == f"True False {cause}\n"
-
-
-@pytest.mark.native_only  # on lupa's counters nothing looks at a signal during a run without a deadline
-def test_signal_handlers_run_during_a_script_that_is_hooked(run: Callable[[str], str]) -> None:
-    """The ticks for Python's signals arrive by the hook as well: the script goes on, or what the handler raised ends it."""
-    out = run("""
-        seen = []
-        signal.signal(signal.SIGALRM, lambda *_: seen.append(1))
-        signal.setitimer(signal.ITIMER_REAL, 0.05)
-        e = engine(deadlines="hook", functions={"seen": lambda: len(seen)}, timeout_ms=60000)
-        print(e.execute_script("while seen() == 0 do for i = 1, 1e5 do end end return 'went on'").output)
-        def fail(*_):
-            raise KeyboardInterrupt
-        signal.signal(signal.SIGALRM, fail)
-        signal.setitimer(signal.ITIMER_REAL, 0.05)
-        try:
-            e.execute_script("while true do end")
-        except KeyboardInterrupt:
-            print("interrupted")
-    """)
-    assert out == "went on\ninterrupted\n"
 
 
 def test_engine_that_ran_at_the_fork_is_refused_in_the_child(run: Callable[[str], str]) -> None:

@@ -92,10 +92,12 @@ def run(engine: LuaEngine) -> ScriptResult:
     line: int | None = problem.line if problem else None
     stats: EngineStats = engine.stats()
     live: int = stats.live_bytes
+    stops: int = stats.hard_stops
+    why_none: str | None = stats.no_hard_stop
     interrupted: bool = engine.interrupt()
     closed: bool = engine.closed
     config: ScriptConfig = engine.config
-    use(line, live, interrupted, closed, config)
+    use(line, live, stops, why_none, interrupted, closed, config)
     engine.execute_script(5)  # type: ignore[arg-type]
     engine.execute_script("return 1", "text")  # type: ignore[arg-type]
     engine.execute_script("return 1", [("a", 1)])  # type: ignore[arg-type]
@@ -122,10 +124,10 @@ def read(result: ScriptResult) -> None:
     used: float | None = result.memory_used_mb
     error: ScriptError | None = result.error
     dropped: int = result.logs_dropped
-    deadlines: Literal["signal", "hook"] = result.deadlines
+    stopped: Literal["error", "state"] | None = result.stopped
     jit_off: bool = result.jit_off
     memory: ScriptMemory | None = result.memory
-    use(success, output, logs, duration_ms, used, error, dropped, deadlines, jit_off)
+    use(success, output, logs, duration_ms, used, error, dropped, stopped, jit_off)
     for entry in logs:
         level: str = entry.level
         message: str | bytes = entry.message

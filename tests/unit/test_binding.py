@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import importlib.machinery
 import importlib.util
+import signal
 import subprocess
 import sys
 from typing import Any
@@ -179,3 +180,38 @@ def test_public_names_exist() -> None:
     """__all__ has no repetition, and every name in it is there."""
     assert len(set(luagauge.__all__)) == len(luagauge.__all__)
     assert [name for name in luagauge.__all__ if not hasattr(luagauge, name)] == []
+
+
+def never_usable() -> list[object]:
+    """Return what stands for no signal, or for one that no run may be told by."""
+    named = ("SIGKILL", "SIGSTOP", "SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL", "SIGTRAP", "SIGABRT", "SIGSYS", "SIGCHLD")
+    signals = [getattr(signal, name) for name in named if hasattr(signal, name)]
+    return [*signals, 0, -1, 9999, 1 << 31, 10**30, -(10**30), True, False, "x", "SIGUSR2", b"\x17", None, 23.0, [23]]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="runs are not told by a signal there")
+@pytest.mark.parametrize("value", never_usable(), ids=repr)
+def test_use_signal_refuses_and_names_value_and_remedy(value: Any) -> None:
+    """Whether or not a script has run, what can never be used is refused in the same words."""
+    with pytest.raises(luagauge.ConfigurationError) as caught:
+        luagauge.use_signal(value)
+    assert caught.value.setting == "signum"
+    assert caught.value.value is value
+    assert str(caught.value).startswith(f"signum is {value!r}: give a signal that may be handled")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="runs are not told by a signal there")
+def test_use_signal_takes_the_one_in_use() -> None:
+    """SIGURG is what it was from the start, so naming it is fine at any time."""
+    luagauge.use_signal(signal.SIGURG)
+    with luagauge.LuaEngine() as engine:
+        assert engine.execute_script("return 1").output == 1
+    luagauge.use_signal(signal.SIGURG)
+    luagauge.use_signal(int(signal.SIGURG))
+
+
+@pytest.mark.skipif(sys.platform != "win32", reason="elsewhere runs are told by a signal")
+def test_use_signal_is_not_for_platforms_without_signals() -> None:
+    """There it says so, whatever it is given."""
+    with pytest.raises(luagauge.PlatformUnavailableError, match="not told by a signal"):
+        luagauge.use_signal(2)

@@ -29,7 +29,7 @@ REFUSED: list[tuple[str, Any]] = [
     *[("cpu_time_ms", value) for value in (*NOT_POSITIVE, math.inf, 1e12)],
     *[("max_instructions", value) for value in (*(value for value in NOT_COUNTS if value is not None), 0, 10**30)],
     *[("deadline_includes_callbacks", value) for value in (None, 0, 1, "yes")],
-    *[("deadlines", value) for value in (None, "", "SIGURG", "signals", True)],
+    *[("hard_stop", value) for value in (None, 0, 1, "yes")],
     *[("memory_limit_mb", value) for value in (*NOT_POSITIVE, math.inf, 1 << 43, 10**90)],
     *[(name, value) for name in ("max_output_size", "max_log_entries", "max_log_size") for value in NOT_COUNTS],
     *[("allow_filesystem", value) for value in (1, "yes", None, 0)],
@@ -50,7 +50,7 @@ def test_config_defaults_are_the_documented_ones() -> None:
     assert (config.lua, config.timeout_ms, config.memory_limit_mb) == ("5.4", 5000, 100)
     assert (config.max_output_size, config.max_log_entries, config.max_log_size) == (1 << 20, 1000, 1 << 20)
     assert (config.cpu_time_ms, config.max_instructions, config.deadline_includes_callbacks) == (None, None, True)
-    assert config.deadlines == "signal"
+    assert config.hard_stop is True
     assert config.allow_filesystem is False
     assert dict(config.environment_variables) == {}
     assert dict(config.functions) == {}
