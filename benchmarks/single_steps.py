@@ -2,11 +2,11 @@
 
     python -m benchmarks.single_steps [--limit-mb 100] [--samples 10] [--locale NAME] [LUA ...]
 
-Each script fills its share of the memory limit and then repeats one step; its CPU time is used up some milliseconds after
-the filling, at another moment each time. The figure is the most CPU time that `execute_script` took beyond that until it had
-returned, with what the run left behind given back. Steps of Lua's own come first, then what is one call of the C library or
-of the kernel, then what runs that end by themselves leave behind: there it is the most CPU time between the end of the run
-and the return to its caller.
+Each script fills its share of the memory limit and then repeats one step; its CPU time is used up some milliseconds
+after the filling, at another moment each time. The figure is the most CPU time that `execute_script` took beyond that
+until it had returned, with what the run left behind given back. Steps of Lua's own come first, then what is one call of
+the C library or of the kernel, then what runs that end by themselves leave behind: there it is the most CPU time between
+the end of the run and the return to its caller.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ TABLES = "local t = {{}} for i = 1, {} do t[i] = {{}} end "
 NUMBERS = "local t = {{}} for i = 1, {} do t[i] = i end "
 STRINGS = "local t = {{}} for i = 1, {} do t[i] = 'string ' .. i end "
 COROUTINES = "local t = {{}} local c = coroutine.create for i = 1, {} do t[i] = c(print) end "
-CHAIN = "local t = setmetatable({{}}, {{__mode = 'k'}}) local k = {{}} local first = k for i = 1, {} do local n = {{}} t[n] = k k = n end "
+CHAIN = "local t, k = setmetatable({{}}, {{__mode = 'k'}}), {{}} for i = 1, {} do local n = {{}} t[n] = k k = n end "
 # Keys whose hashes are all the same, as each Lua makes them of numbers; see its ltable.c.
 COLLIDING = {
     "5.1": "local M, t, n = 2^17 - 1, {{}}, 0 for mh = 0, 1e5 do for j = math.ceil((0x43300000 + mh) / M), 2^31 / M do "
@@ -94,7 +94,9 @@ def lateness_ms(lua: str, step: Step, limit_mb: float, samples: int) -> float | 
     late = []
     for _ in range(samples):
         limit_ms = filling_ms * 1.3 + random.uniform(1, ENDS)  # noqa: S311 - a moment, no secret
-        with LuaEngine(ScriptConfig(lua=lua, memory_limit_mb=limit_mb, timeout_ms=None, cpu_time_ms=limit_ms)) as engine:
+        with LuaEngine(
+            ScriptConfig(lua=lua, memory_limit_mb=limit_mb, timeout_ms=None, cpu_time_ms=limit_ms)
+        ) as engine:
             script = engine.precompile_script(f"{filling} while true do {step.step} end")
             start = time.thread_time()
             result = engine.execute_script(script)

@@ -2,35 +2,36 @@
 #include <signal.h>
 #include <stdint.h>
 
-#define LG_FRAME_MOST ((uintptr_t)64 * 1024) /* of a signal frame with all that a CPU may have to save, and the handler's */
+#define LG_FRAME_MOST                                                                                                  \
+  ((uintptr_t)64 * 1024) /* of a signal frame with all that a CPU may have to save, and the handler's */
 
 /* Call fn(ud) with another stack pointer, a multiple of 16. */
 #if defined(__x86_64__)
 static void switch_stack(void (*fn)(void *ud), void *ud, uintptr_t sp) {
-  __asm__ volatile(
-      "movq %%rsp, %%rbx\n\t"
-      "movq %[sp], %%rsp\n\t"
-      "callq *%[fn]\n\t"
-      "movq %%rbx, %%rsp"
-      : "+D"(ud), [fn] "+r"(fn), [sp] "+r"(sp)
-      :
-      : "rax", "rbx", "rcx", "rdx", "rsi", "r8", "r9", "r10", "r11", "memory", "cc", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4",
-        "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15");
+  /* NOLINTNEXTLINE(portability-no-assembler): C has no word for the stack pointer */
+  __asm__ volatile("movq %%rsp, %%rbx\n\t"
+                   "movq %[sp], %%rsp\n\t"
+                   "callq *%[fn]\n\t"
+                   "movq %%rbx, %%rsp"
+                   : "+D"(ud), [fn] "+r"(fn), [sp] "+r"(sp)
+                   :
+                   : "rax", "rbx", "rcx", "rdx", "rsi", "r8", "r9", "r10", "r11", "memory", "cc", "xmm0", "xmm1",
+                     "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13",
+                     "xmm14", "xmm15");
 }
 #elif defined(__aarch64__)
 static void switch_stack(void (*fn)(void *ud), void *ud, uintptr_t sp) {
   register void *x0 __asm__("x0") = ud;
-  __asm__ volatile(
-      "mov x19, sp\n\t"
-      "mov sp, %[sp]\n\t"
-      "blr %[fn]\n\t"
-      "mov sp, x19"
-      : "+r"(x0), [fn] "+r"(fn), [sp] "+r"(sp)
-      :
-      : "x1", "x2", "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12", "x13", "x14", "x15", "x16", "x17", "x18",
-        "x19", "x30", "memory", "cc", "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v8", "v9", "v10", "v11", "v12", "v13",
-        "v14", "v15", "v16", "v17", "v18", "v19", "v20", "v21", "v22", "v23", "v24", "v25", "v26", "v27", "v28", "v29", "v30",
-        "v31");
+  __asm__ volatile("mov x19, sp\n\t"
+                   "mov sp, %[sp]\n\t"
+                   "blr %[fn]\n\t"
+                   "mov sp, x19"
+                   : "+r"(x0), [fn] "+r"(fn), [sp] "+r"(sp)
+                   :
+                   : "x1", "x2", "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12", "x13", "x14", "x15",
+                     "x16", "x17", "x18", "x19", "x30", "memory", "cc", "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7",
+                     "v8", "v9", "v10", "v11", "v12", "v13", "v14", "v15", "v16", "v17", "v18", "v19", "v20", "v21",
+                     "v22", "v23", "v24", "v25", "v26", "v27", "v28", "v29", "v30", "v31");
 }
 #else
 static void switch_stack(void (*fn)(void *ud), void *ud, uintptr_t sp) {

@@ -32,7 +32,8 @@ static int lg_raise_interrupt(lua_State *L) {
 /* Something wants this run's attention: let the host have its word, and end the run if it is to end. */
 static void lg_attend(struct lg_state *st, lua_State *L) {
   int tick = LG_INT_TICK;
-  if (atomic_compare_exchange_strong(&st->interrupt, &tick, LG_INT_NONE) && st->rq != NULL && lg_state_host_word(st) != 0)
+  if (atomic_compare_exchange_strong(&st->interrupt, &tick, LG_INT_NONE) && st->rq != NULL &&
+      lg_state_host_word(st) != 0)
     lg_state_flag(st, LG_INT_CALLBACK);
   if (lg_is_interrupted(st)) lg_raise_interrupt(L);
 }
