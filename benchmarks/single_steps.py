@@ -5,8 +5,8 @@
 Each script fills its share of the memory limit and then repeats one step; its CPU time is used up some milliseconds
 after the filling, at another moment each time. The figure is the most CPU time that `execute_script` took beyond that
 until it had returned, with what the run left behind given back. Steps of Lua's own come first, then what is one call of
-the C library or of the kernel, then what runs that end by themselves leave behind: there it is the most CPU time between
-the end of the run and the return to its caller.
+the C library or of the kernel. Last is what runs that end by themselves leave behind: there it is the most CPU time
+between the end of the run and the return to its caller.
 """
 
 from __future__ import annotations
