@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../meter/arena_slab.h"
 #include "cputime.h"
 
 /* The call of this thread that executes Lua now; NULL in a host function, and where no Lua runs. Read by the signal handler: see
@@ -56,8 +57,15 @@ __attribute__((noreturn)) static void land(void) {
   _longjmp(inside->frame, 1);
 }
 
+/* AddressSanitizer notes in a frame's shadow what may not be touched. Of frames that are given up it would stay there, for
+ * whoever has that stack next. */
+static void unpoison(uintptr_t begin, uintptr_t end) {
+  if (begin < end) LG_UNPOISON((void *)begin, end - begin);
+}
+
 void lg_stop_redirect(void *context) {
   enum { LG_RED_ZONE = 256 }; /* below its stack pointer a function keeps up to 128 bytes on x86-64 and arm64 */
+  unpoison(lg_context_sp(context), inside->stack);
   lg_context_redirect(context, land, inside->stack - LG_RED_ZONE);
 }
 

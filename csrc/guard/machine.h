@@ -24,6 +24,9 @@ int lg_text_find(const void *address, struct lg_text *text);
 /* The instruction at which the thread was interrupted. */
 uintptr_t lg_context_pc(const void *context);
 
+/* The stack pointer at that instruction. */
+uintptr_t lg_context_sp(const void *context);
+
 /* Let the thread go on at `to`, as if it had just been called, with its stack below `stack`, when the handler returns. */
 void lg_context_redirect(void *context, void (*to)(void), uintptr_t stack);
 

@@ -69,6 +69,8 @@ int lg_text_find(const void *address, struct lg_text *text) {
 
 uintptr_t lg_context_pc(const void *context) { return (uintptr_t)PC((const ucontext_t *)context); }
 
+uintptr_t lg_context_sp(const void *context) { return (uintptr_t)SP((const ucontext_t *)context); }
+
 void lg_context_redirect(void *context, void (*to)(void), uintptr_t stack) {
   ucontext_t *c = context;
   uintptr_t address = 0;

@@ -25,6 +25,10 @@ uintptr_t lg_context_pc(const void *context) {
   return (uintptr_t)arm_thread_state64_get_pc(((const ucontext_t *)context)->uc_mcontext->__ss);
 }
 
+uintptr_t lg_context_sp(const void *context) {
+  return (uintptr_t)arm_thread_state64_get_sp(((const ucontext_t *)context)->uc_mcontext->__ss);
+}
+
 void lg_context_redirect(void *context, void (*to)(void), uintptr_t stack) {
   ucontext_t *c = context;
   arm_thread_state64_set_pc_fptr(c->uc_mcontext->__ss, to);
@@ -33,6 +37,10 @@ void lg_context_redirect(void *context, void (*to)(void), uintptr_t stack) {
 #else
 uintptr_t lg_context_pc(const void *context) {
   return (uintptr_t)((const ucontext_t *)context)->uc_mcontext->__ss.__rip;
+}
+
+uintptr_t lg_context_sp(const void *context) {
+  return (uintptr_t)((const ucontext_t *)context)->uc_mcontext->__ss.__rsp;
 }
 
 void lg_context_redirect(void *context, void (*to)(void), uintptr_t stack) {

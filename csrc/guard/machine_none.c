@@ -12,6 +12,11 @@ uintptr_t lg_context_pc(const void *context) {
   return 0;
 }
 
+uintptr_t lg_context_sp(const void *context) {
+  (void)context;
+  return 0;
+}
+
 void lg_context_redirect(void *context, void (*to)(void), uintptr_t stack) {
   (void)context;
   (void)to;
