@@ -9,12 +9,15 @@ from __future__ import annotations
 import asyncio
 import copy
 import pickle
+import signal
+import sys
 import threading
 from types import MappingProxyType
 from typing import Any
 
 import pytest
 from held_memory import KIB, assert_flat, resident_bytes
+from long_steps import HARD_STOP_LUAS, pure_step
 
 import luagauge
 from luagauge import (
@@ -194,6 +197,13 @@ class Host:
         """Nothing to interrupt, and a run that interrupts itself."""
         assert self.engine.interrupt() is False
 
+    def use_signal(self) -> None:
+        """The signal that is in use, and what is none."""
+        if sys.platform != "win32":
+            luagauge.use_signal(signal.SIGURG)
+        with pytest.raises(ConfigurationError):
+            luagauge.use_signal(0)
+
     def stats(self) -> None:
         """Figures, properties and the repr."""
         assert self.engine.stats().runs >= 0
@@ -251,6 +261,7 @@ OPERATIONS: dict[str, tuple[int, frozenset[str]]] = {
     "coroutines": (1500, frozenset()),
     "execute_script_async": (150, frozenset({"LuaEngine.execute_script_async"})),
     "interrupt": (5000, frozenset({"LuaEngine.interrupt"})),
+    "use_signal": (3000, frozenset({"use_signal"})),
     "stats": (
         5000,
         frozenset({"LuaEngine.stats", "LuaEngine.config", "LuaEngine.closed", "EngineStats", "ScriptConfig"}),
@@ -341,6 +352,41 @@ def test_ended_runs_leak_nothing(host: Host) -> None:
     with LuaEngine(ScriptConfig(max_instructions=10_000, **settings)) as counted:
         assert_flat(lambda: counted.execute_script("while true do end"), 1000, per_call_bytes=100)
         assert isinstance(counted.execute_script("while true do end").error, luagauge.InstructionLimitExceeded)
+
+
+@pytest.mark.native_only  # on lupa's counters there is no hard stop
+@pytest.mark.parametrize("version", HARD_STOP_LUAS)
+def test_hard_stops_leak_nothing(version: str) -> None:
+    """A run that is thrown away in a step of Lua's own leaves none of its heap, its logs or its context behind."""
+    if luagauge._lupa.available()[version] is not None:
+        pytest.skip(f"lupa has no Lua {version} here")
+    late = version.startswith("luajit")
+    source, context = pure_step(version, 15 if late else 13)
+    settings: dict[str, Any] = {"timeout_ms": None, "cpu_time_ms": 60 if late else 2, "functions": {"echo": str}}
+    with LuaEngine(ScriptConfig(lua=version, memory_limit_mb=32, **settings)) as engine:
+        if engine.stats().no_hard_stop is not None:
+            pytest.skip(str(engine.stats().no_hard_stop))
+        script = engine.precompile_script(f"print('x', echo(1)) {source}")
+        assert_flat(lambda: engine.execute_script(script, context), 30 if late else 300, per_call_bytes=100)
+        assert engine.stats().hard_stops > 0 or late  # on which a step may fall beside every limit
+
+
+@pytest.mark.native_only
+def test_engines_after_hard_stops_leak_nothing() -> None:
+    """Made, thrown away once in a run and once in a compile, and closed."""
+    source, _ = pure_step("5.4", 13)
+    settings: dict[str, Any] = {"timeout_ms": None, "cpu_time_ms": 2, "memory_limit_mb": 32}
+    constants = "return {" + ",".join(str(i * (2**13 - 1)) for i in range(2**12 + 2)) + "}"
+    stops = [0]
+
+    def one() -> None:
+        with LuaEngine(ScriptConfig(lua="5.4", **settings)) as engine:
+            engine.execute_script(source)
+            engine.execute_script(constants)
+            stops[0] += engine.stats().hard_stops
+
+    assert_flat(one, 150, per_call_bytes=1000)
+    assert stops[0] > 0
 
 
 def test_ten_thousand_mixed_runs_leak_nothing(host: Host) -> None:
