@@ -237,7 +237,7 @@ def test_found_script_leaves_host_functions_their_stack(lua: str, stack_kib: int
     assert done.stdout.startswith("[300, [")
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="limits the address space")
+@pytest.mark.skipif(sys.platform != "linux", reason="limits the data of the process")
 @pytest.mark.real_malloc
 @pytest.mark.native_only
 def test_found_refusal_of_the_system_while_a_stack_shrinks(lua: str) -> None:
@@ -247,15 +247,15 @@ import resource, sys
 from luagauge import LuaEngine, ScriptConfig
 engine = LuaEngine(ScriptConfig(lua=sys.argv[1]))
 engine.execute_script("return 1")
-size = int(open("/proc/self/statm").read().split()[0]) * 4096
+size = int(open("/proc/self/statm").read().split()[5]) * 4096  # data and stack: of addresses a state has enough
 failed = [False] * 7
 for n, slack in enumerate((0, 4096, 65536, 262144, 1 << 20, 2 << 20, 4 << 20)):
-    resource.setrlimit(resource.RLIMIT_AS, (size + slack, resource.RLIM_INFINITY))
+    resource.setrlimit(resource.RLIMIT_DATA, (size + slack, resource.RLIM_INFINITY))
     try:
         failed[n] = engine.execute_script("local function f() return f() + 1 end f()").error is not None
     except MemoryError:  # Python itself had none for the result
         failed[n] = True
-resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+resource.setrlimit(resource.RLIMIT_DATA, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 print(*failed, sep="\\n")
 print(engine.execute_script("return 1").output)
 """
@@ -265,7 +265,7 @@ print(engine.execute_script("return 1").output)
     assert done.stdout.splitlines() == ["True"] * 7 + ["1"]
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="limits the address space")
+@pytest.mark.skipif(sys.platform != "linux", reason="limits the data of the process")
 @pytest.mark.real_malloc
 @pytest.mark.native_only
 def test_found_refusal_of_the_system_while_many_stacks_shrink(lua: str) -> None:
@@ -275,8 +275,8 @@ import resource, sys
 from luagauge import LuaEngine, ScriptConfig
 engine = LuaEngine(ScriptConfig(lua=sys.argv[1], memory_limit_mb=None, timeout_ms=10_000))
 engine.execute_script("return 1")
-size = int(open("/proc/self/statm").read().split()[0]) * 4096
-resource.setrlimit(resource.RLIMIT_AS, (size + (4 << 20), resource.RLIM_INFINITY))
+size = int(open("/proc/self/statm").read().split()[5]) * 4096  # data and stack: of addresses a state has enough
+resource.setrlimit(resource.RLIMIT_DATA, (size + (4 << 20), resource.RLIM_INFINITY))
 result = None
 try:
     result = engine.execute_script('''
@@ -304,7 +304,7 @@ try:
     return same''')
 except MemoryError:  # as above
     pass
-resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+resource.setrlimit(resource.RLIMIT_DATA, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 print(*(("-", "NoneType") if result is None else (result.output, type(result.error).__name__)))
 print(engine.execute_script("return 1").output)
 """
