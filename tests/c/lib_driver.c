@@ -157,21 +157,21 @@ static void lg_drv_libraries(lua_State *L) {
 #endif
 }
 
-struct lg_text {
+struct driver_text {
   char *data;
   size_t len;
 };
 
 static const char *lg_drv_read(lua_State *L, void *ud, size_t *size) {
-  struct lg_text *text = ud;
+  struct driver_text *text = ud;
   (void)L;
   *size = text->len;
   text->len = 0;
   return *size > 0 ? text->data : NULL;
 }
 
-static struct lg_text lg_drv_file(const char *path) {
-  struct lg_text text = {NULL, 0};
+static struct driver_text lg_drv_file(const char *path) {
+  struct driver_text text = {NULL, 0};
   FILE *f = fopen(path, "rb");
   if (f == NULL) return text;
   if (fseek(f, 0, SEEK_END) == 0) {
@@ -199,7 +199,7 @@ static int lg_drv_body(lua_State *L) {
     lua_rawseti(L, -2, i);
   }
   lg_drv_global(L, "arg");
-  struct lg_text text = lg_drv_file(argv[0]);
+  struct driver_text text = lg_drv_file(argv[0]);
   (void)lua_pushstring(L, "@");
   (void)lua_pushstring(L, argv[0]);
   lua_concat(L, 2);

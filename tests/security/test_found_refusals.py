@@ -247,7 +247,7 @@ import resource, sys
 from luagauge import LuaEngine, ScriptConfig
 engine = LuaEngine(ScriptConfig(lua=sys.argv[1]))
 engine.execute_script("return 1")
-size = int(open("/proc/self/statm").read().split()[5]) * 4096
+size = int(open("/proc/self/statm").read().split()[5]) * 4096  # data and stack: of addresses a state has enough
 failed = [False] * 7
 for n, slack in enumerate((0, 4096, 65536, 262144, 1 << 20, 2 << 20, 4 << 20)):
     resource.setrlimit(resource.RLIMIT_DATA, (size + slack, resource.RLIM_INFINITY))
@@ -275,7 +275,7 @@ import resource, sys
 from luagauge import LuaEngine, ScriptConfig
 engine = LuaEngine(ScriptConfig(lua=sys.argv[1], memory_limit_mb=None, timeout_ms=10_000))
 engine.execute_script("return 1")
-size = int(open("/proc/self/statm").read().split()[5]) * 4096
+size = int(open("/proc/self/statm").read().split()[5]) * 4096  # data and stack: of addresses a state has enough
 resource.setrlimit(resource.RLIMIT_DATA, (size + (4 << 20), resource.RLIM_INFINITY))
 result = None
 try:
