@@ -187,9 +187,10 @@ except KeyboardInterrupt:
 """
 
 
-def test_single_step_does_not_outlive_ctrl_c() -> None:
+@pytest.mark.parametrize("version", ["5.1", "5.3", "5.4", "5.5"])
+def test_single_step_does_not_outlive_ctrl_c(version: str) -> None:
     """SIGINT raises KeyboardInterrupt out of the run though no hook runs in it."""
-    command = [sys.executable, "-c", CTRL_C, "5.4", str(Path(__file__).parent.parent / "support")]
+    command = [sys.executable, "-c", CTRL_C, version, str(Path(__file__).parent.parent / "support")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "begun\n"
