@@ -190,7 +190,7 @@ PRELUDE = """
 import ctypes, faulthandler, os, signal, sys, threading, time
 faulthandler.dump_traceback_later(100, exit=True)
 sys.path.append(sys.argv[2])
-from hard_stop import DELAYS_MS
+from hard_stop import DELAYS_MS, after_cpu
 from long_steps import pure_step
 from luagauge import *
 LUA = sys.argv[1]
@@ -199,8 +199,7 @@ def stopped_by_state(engine, script=SCRIPT):
     "End the step by interrupting the run after one delay after the other."
     before = engine.stats().hard_stops
     for delay_ms in DELAYS_MS:
-        timer = threading.Timer(delay_ms / 1000, engine.interrupt)
-        timer.start()
+        timer = after_cpu(delay_ms, engine.interrupt)
         result = engine.execute_script(script, CONTEXT)
         timer.join()
         assert type(result.error) is ScriptInterruptedError, result

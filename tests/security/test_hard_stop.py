@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hard_stop import Kept, assert_thrown_away, until_thrown_away
+from hard_stop import DELAYS_MS, Kept, assert_thrown_away, until_thrown_away, wait_for_cpu
 from long_steps import HARD_STOP_LUAS, LONG_STEPS, pure_step
 
 from luagauge import (
@@ -62,12 +62,23 @@ class Steps:
         self.lua = lua
         self.script, self.context = long_step(lua)
         self.begun = threading.Event()
+        self.ident = 0
         self.cpu_ms = 0.0
+
+    def begin(self) -> None:
+        """Note the thread of the run: the host function `begun`."""
+        self.ident = threading.get_ident()
+        self.begun.set()
+
+    def wait(self, delay_ms: float) -> None:
+        """Wait until the script has begun, and its thread has had so much CPU time."""
+        assert self.begun.wait(PATIENCE_S)
+        wait_for_cpu(self.ident, delay_ms)
 
     def prepare(self, **settings: Any) -> Kept:
         """Return an engine with these limits and what it holds."""
         self.begun.clear()
-        engine = self.make_engine(self.lua, functions={"begun": self.begun.set}, **settings)
+        engine = self.make_engine(self.lua, functions={"begun": self.begin}, **settings)
         return Kept(engine, self.script)
 
     def run(self, kept: Kept) -> ScriptResult:
@@ -81,8 +92,7 @@ class Steps:
         """Do something on another thread once the script has begun, and some time has passed."""
 
         def work() -> None:
-            assert self.begun.wait(PATIENCE_S)
-            time.sleep(delay_ms / 1000)
+            self.wait(delay_ms)
             act()
 
         thread = threading.Thread(target=work)
@@ -142,13 +152,12 @@ def test_single_step_does_not_outlive_a_cancellation(steps: Steps, assert_usable
 
     async def cancelled(delay_ms: float) -> None:
         task = asyncio.ensure_future(kept.engine.execute_script_async(kept.step, steps.context))
-        await asyncio.to_thread(steps.begun.wait, PATIENCE_S)
-        await asyncio.sleep(delay_ms / 1000)
+        await asyncio.to_thread(steps.wait, delay_ms)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
 
-    for delay_ms in (100, 250, 300, 350, 400, 450, 500, 200, 150):
+    for delay_ms in DELAYS_MS:
         steps.begun.clear()
         asyncio.run(cancelled(delay_ms))
         if kept.engine.stats().hard_stops:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,6 +21,30 @@ local t = {} for i = 1, 200 do t[i] = {i, 'text ' .. i} end
 print(#t)
 return #t, t[200][2]
 """
+
+
+def wait_for_cpu(ident: int, delay_ms: float) -> None:
+    """Wait until another thread has had so much CPU time from now on; where its clock cannot be read, so much time."""
+    if sys.platform != "linux":
+        time.sleep(delay_ms / 1000)
+        return
+    clock = time.pthread_getcpuclockid(ident)
+    end = time.clock_gettime(clock) + delay_ms / 1000
+    while time.clock_gettime(clock) < end:
+        time.sleep(0.002)
+
+
+def after_cpu(delay_ms: float, act: Callable[[], object]) -> threading.Thread:
+    """Do something on another thread when this one has had so much CPU time; return that thread, started."""
+    ident = threading.get_ident()
+
+    def work() -> None:
+        wait_for_cpu(ident, delay_ms)
+        act()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    return thread
 
 
 def until_thrown_away(attempt: Callable[[float], ScriptResult]) -> ScriptResult:
