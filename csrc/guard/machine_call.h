@@ -20,6 +20,11 @@ static void switch_stack(void (*fn)(void *ud), void *ud, uintptr_t sp) {
                      "xmm14", "xmm15");
 }
 #elif defined(__aarch64__)
+#ifdef __APPLE__
+#define LG_PLATFORM_REGISTER /* x18 belongs to the system, and functions leave it alone */
+#else
+#define LG_PLATFORM_REGISTER "x18",
+#endif
 static void switch_stack(void (*fn)(void *ud), void *ud, uintptr_t sp) {
   register void *x0 __asm__("x0") = ud;
   __asm__ volatile("mov x19, sp\n\t"
@@ -29,9 +34,9 @@ static void switch_stack(void (*fn)(void *ud), void *ud, uintptr_t sp) {
                    : "+r"(x0), [fn] "+r"(fn), [sp] "+r"(sp)
                    :
                    : "x1", "x2", "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12", "x13", "x14", "x15",
-                     "x16", "x17", "x18", "x19", "x30", "memory", "cc", "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7",
-                     "v8", "v9", "v10", "v11", "v12", "v13", "v14", "v15", "v16", "v17", "v18", "v19", "v20", "v21",
-                     "v22", "v23", "v24", "v25", "v26", "v27", "v28", "v29", "v30", "v31");
+                     "x16", "x17", LG_PLATFORM_REGISTER "x19", "x30", "memory", "cc", "v0", "v1", "v2", "v3", "v4",
+                     "v5", "v6", "v7", "v8", "v9", "v10", "v11", "v12", "v13", "v14", "v15", "v16", "v17", "v18", "v19",
+                     "v20", "v21", "v22", "v23", "v24", "v25", "v26", "v27", "v28", "v29", "v30", "v31");
 }
 #else
 static void switch_stack(void (*fn)(void *ud), void *ud, uintptr_t sp) {

@@ -56,7 +56,7 @@ static _Thread_local struct lg_watch *current;
 __attribute__((tls_model("initial-exec")))
 #endif
 static _Thread_local unsigned chained; /* how many calls of chain() this thread is in */
-static _Thread_local int unblocked;
+static _Thread_local int unblocked;    /* the signal that is, or 0 */
 static _Thread_local int exit_noted;
 
 int64_t lg_now_ns(void) {
@@ -488,17 +488,52 @@ static int prepare_signal(void) {
 }
 
 /* 0 or an error number. */
-static int mask_signal(int how) {
+static int mask_signal(int how, int number) {
   sigset_t set;
   (void)sigemptyset(&set);
-  (void)sigaddset(&set, atomic_load(&the_signal));
+  (void)sigaddset(&set, number);
   return pthread_sigmask(how, &set, NULL);
 }
 
+/* In this thread, once the handler is there: one that is pending may be of those that end the process. Under mutex. 0 or an
+ * error number. */
 static int unblock_signal(void) {
-  int rc = mask_signal(SIG_UNBLOCK);
-  unblocked = rc == 0;
+  int number = atomic_load(&the_signal);
+  if (unblocked == number) return 0;
+  int rc = mask_signal(SIG_UNBLOCK, number);
+  if (rc == 0) unblocked = number;
   return rc;
+}
+
+void lg_watch_open(void) { (void)mask_signal(SIG_UNBLOCK, atomic_load(&the_signal)); }
+
+void lg_watch_shut(void) { (void)mask_signal(SIG_BLOCK, atomic_load(&the_signal)); }
+sigset_t set;
+int number = atomic_load(&the_signal);
+if (unblocked == number) return 0;
+(void)sigemptyset(&set);
+/* 0 or an error number. */
+static int mask_signal(int how, int number) {
+  sigset_t set;
+  (void)sigemptyset(&set);
+  (void)sigaddset(&set, number);
+  return pthread_sigmask(how, &set, NULL);
+}
+
+/* In this thread, once the handler is there: one that is pending may be of those that end the process. Under mutex. 0 or an
+ * error number. */
+static int unblock_signal(void) {
+  int number = atomic_load(&the_signal);
+  if (unblocked == number) return 0;
+  int rc = mask_signal(SIG_UNBLOCK, number);
+  if (rc == 0) unblocked = number;
+  return rc;
+}
+
+void lg_watch_open(void) { (void)mask_signal(SIG_UNBLOCK, atomic_load(&the_signal)); }
+
+void lg_watch_shut(void) { (void)mask_signal(SIG_BLOCK, atomic_load(&the_signal)); }
+return rc;
 }
 
 void lg_watch_open(void) { (void)mask_signal(SIG_UNBLOCK); }
@@ -538,8 +573,7 @@ static int set_limits(struct lg_watch *w, int64_t now_ns, const struct lg_watch_
 /* What can be set up without the mutex. 0 or an error number. */
 static int set_up(struct lg_watch *w, int64_t now_ns, const struct lg_watch_limits *limits) {
   if (now_ns < 0) return errno; /* lg_now_ns() failed */
-  int rc = unblocked ? 0 : unblock_signal();
-  return rc == 0 ? set_limits(w, now_ns, limits) : rc;
+  return set_limits(w, now_ns, limits);
 }
 
 int lg_watch_use_signal(int signal_number) {
@@ -574,6 +608,7 @@ int lg_watch_begin(struct lg_watch *w, int64_t now_ns, const struct lg_watch_lim
   rc = prepared ? 0 : prepare();
   if (rc == 0 && !exit_noted) rc = note_exit(); /* before the handler, which asks for what it notes */
   if (rc == 0 && !handler_installed) rc = prepare_signal();
+  if (rc == 0) rc = unblock_signal();
   if (rc == 0 && !started) rc = start_thread();
   if (rc != 0) {
     (void)pthread_mutex_unlock(&mutex);

@@ -334,6 +334,18 @@ def test_another_signal_is_passed_on_to_the_hosts_handler(run: Callable[[str], s
 
 
 @pytest.mark.native_only
+def test_another_signal_that_is_pending_does_not_end_the_process(run: Callable[[str], str]) -> None:
+    """One that was blocked and came before the first run is delivered to the handler, not by its default action."""
+    out = run("""
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR2])
+        os.kill(os.getpid(), signal.SIGUSR2)
+        use_signal(signal.SIGUSR2)
+        print(type(engine(timeout_ms=20).execute_script("while true do end").error).__name__)
+    """)
+    assert out == "ScriptTimeoutError\n"
+
+
+@pytest.mark.native_only
 def test_another_signal_keeps_ctrl_c_working(run: Callable[[str], str]) -> None:
     """A run without a deadline looks at Python's signals by it as well."""
     out = run("""
