@@ -77,11 +77,11 @@ int lg_state_host_word(struct lg_state *st) {
   return rc;
 }
 
-/* A tick that found the one before unanswered: the run is in a single long step. Between two instructions of Lua's nothing is
- * held that the host could wait for, so it has its word there and then, within the signal handler. */
+/* The host's word within the signal handler. At an instruction of Lua's nothing is held that the host could wait for, so it needs
+ * no hook: one that grows Lua's stack would change the run's figures, one in 5.4 and 5.5 goes through the whole call list when it
+ * is set, and none is called in a single long step. */
 static void attend(void *ud) {
   struct lg_state *st = ud;
-  atomic_store(&st->interrupt, LG_INT_NONE);
   lg_watch_open(); /* scripts that the host runs in its word have deadlines too */
   if (lg_state_host_word(st) != 0) {
     lg_state_flag(st, LG_INT_CALLBACK);
@@ -90,32 +90,34 @@ static void attend(void *ud) {
   lg_watch_shut();
 }
 
-static int is_long_step(const struct lg_state *st, const void *context) {
-  if (atomic_load(&st->interrupt) != LG_INT_TICK || !lg_stop_in_lua(&st->stop, context)) return 0;
-  return lg_context_sp(context) > (uintptr_t)st->host_floor; /* as for any host function */
+/* As for any host function, there must be room for it. */
+static int can_attend(const struct lg_state *st, const void *context) {
+  return lg_stop_in_lua(&st->stop, context) && lg_context_sp(context) > (uintptr_t)st->host_floor;
 }
 
-/* For a deep call list setting the hook takes milliseconds in 5.4 and 5.5. So that is counted: ticks take a bounded share of a
- * starved thread's time, and none of the time that a run has to end by itself. */
-void lg_state_fired(struct lg_watch *watch, int reason, void *context) {
-  struct lg_state *st = (struct lg_state *)(void *)((char *)watch - offsetof(struct lg_state, watch));
-  if (reason == LG_INT_TICK && is_long_step(st, context)) {
-    lg_context_call(context, attend, st);
-    return;
-  }
-  lg_state_flag(st, reason);
-  if (reason != LG_INT_TICK && lg_stop_wanted(&st->stop, context)) {
-    lg_stop_redirect(context);
-    return;
-  }
+/* For a deep call list setting the hook takes milliseconds in 5.4 and 5.5, which are not of the time that a run has to end by
+ * itself. */
+static void tell(struct lg_state *st) {
   int64_t before = lg_cpu_here_ns();
   st->ops->arm(st);
   int64_t after = lg_cpu_here_ns();
   if (before < 0 || after < before) return;
+  st->stop.told_ns = st->stop.told_ns == 0 ? after : st->stop.told_ns + (after - before);
+}
+
+void lg_state_fired(struct lg_watch *watch, int reason, void *context) {
+  struct lg_state *st = (struct lg_state *)(void *)((char *)watch - offsetof(struct lg_state, watch));
+  if (reason == LG_INT_TICK && can_attend(st, context)) {
+    lg_context_call(context, attend, st);
+    return;
+  }
+  lg_state_flag(st, reason);
   if (reason == LG_INT_TICK)
-    lg_watch_ticked(watch, after, after - before);
+    st->ops->arm(st);
+  else if (lg_stop_wanted(&st->stop, context))
+    lg_stop_redirect(context);
   else
-    st->stop.told_ns = st->stop.told_ns == 0 ? after : st->stop.told_ns + (after - before);
+    tell(st);
 }
 
 int lg_state_interrupt(struct lg_state *st, int reason) { return lg_watch_fire(&st->watch, reason); }

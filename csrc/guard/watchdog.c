@@ -138,7 +138,12 @@ static void handle(int sig, siginfo_t *info, void *context) {
   void *own = chain_depth() == 0 && on_top(sig) ? context : NULL;
   for (struct lg_watch *w = ran_here() ? current : NULL; w != NULL; w = w->outer) {
     int reason = atomic_load(&w->reason);
-    if (atomic_exchange(&w->tick, 0) && reason == 0) reason = LG_WATCH_TICK;
+    int tick = atomic_exchange(&w->tick, 0);
+    if (atomic_load(&w->away)) { /* the signal is another run's: this one looks when its host function returns */
+      if (tick) atomic_store(&w->owed, 1);
+      continue;
+    }
+    if (tick && reason == 0) reason = LG_WATCH_TICK;
     if (reason == 0) continue;
     w->fire(w, reason, own);
     ours = 1;
@@ -248,8 +253,6 @@ static int64_t next_look(const struct lg_watch *w) {
 /* Under mutex. */
 static void send_tick(struct lg_watch *w, int64_t now) {
   w->tick_ns = now + w->tick_every_ns;
-  int64_t not_before = atomic_load(&w->tick_cpu_ns);
-  if (not_before != 0 && lg_cpu_clock_ns(w->cpu_clock) < not_before) return;
   atomic_store(&w->tick, 1);
   if (atomic_load(&w->away)) { /* either this sees lg_watch_leave(), or that sees the tick and waits for the mutex */
     atomic_store(&w->tick, 0);
@@ -258,14 +261,6 @@ static void send_tick(struct lg_watch *w, int64_t now) {
   }
   (void)install_handler(); /* as in kick(): a run without a deadline has nothing but ticks */
   (void)pthread_kill(w->thread, atomic_load(&the_signal));
-}
-
-void lg_watch_ticked(struct lg_watch *w, int64_t now_cpu_ns, int64_t cost_ns) {
-  const int64_t share = 50;
-  /* POSIX does not list what this calls, and the C libraries of Linux, macOS and FreeBSD only compute it. */
-  if (w->cpu_clock == 0) w->cpu_clock = lg_cpu_clock_here();
-  if (w->cpu_clock == 0) return;
-  atomic_store(&w->tick_cpu_ns, now_cpu_ns + cost_ns * share);
 }
 
 /* Look at every run; when to look again: -1 for soon, when no clock says when. Under mutex. */
@@ -386,7 +381,6 @@ static void note_cpu_left(void) {
 /* In the child: the run's thread has another clock, which begins anew. Without one the limit is passed. */
 static void renew_cpu_limit(struct lg_watch *w) {
   w->moved_ns = -1;
-  atomic_store(&w->tick_cpu_ns, 0);
   if (w->cpu_clock == 0) return;
   w->cpu_clock = lg_cpu_clock_here();
   if (w->cpu_check_ns == INT64_MAX) return;
@@ -508,37 +502,6 @@ static int unblock_signal(void) {
 void lg_watch_open(void) { (void)mask_signal(SIG_UNBLOCK, atomic_load(&the_signal)); }
 
 void lg_watch_shut(void) { (void)mask_signal(SIG_BLOCK, atomic_load(&the_signal)); }
-sigset_t set;
-int number = atomic_load(&the_signal);
-if (unblocked == number) return 0;
-(void)sigemptyset(&set);
-/* 0 or an error number. */
-static int mask_signal(int how, int number) {
-  sigset_t set;
-  (void)sigemptyset(&set);
-  (void)sigaddset(&set, number);
-  return pthread_sigmask(how, &set, NULL);
-}
-
-/* In this thread, once the handler is there: one that is pending may be of those that end the process. Under mutex. 0 or an
- * error number. */
-static int unblock_signal(void) {
-  int number = atomic_load(&the_signal);
-  if (unblocked == number) return 0;
-  int rc = mask_signal(SIG_UNBLOCK, number);
-  if (rc == 0) unblocked = number;
-  return rc;
-}
-
-void lg_watch_open(void) { (void)mask_signal(SIG_UNBLOCK, atomic_load(&the_signal)); }
-
-void lg_watch_shut(void) { (void)mask_signal(SIG_BLOCK, atomic_load(&the_signal)); }
-return rc;
-}
-
-void lg_watch_open(void) { (void)mask_signal(SIG_UNBLOCK); }
-
-void lg_watch_shut(void) { (void)mask_signal(SIG_BLOCK); }
 
 /* Have the thread look at this run in time. Under mutex. */
 static void look_by(int64_t at) {
@@ -559,7 +522,6 @@ static int set_limits(struct lg_watch *w, int64_t now_ns, const struct lg_watch_
   w->cpu_check_ns = INT64_MAX;
   w->cpu_clock = 0;
   w->paused_ns = 0;
-  atomic_store(&w->tick_cpu_ns, 0);
   if (limits->cpu_ns <= 0 && limits->moves == NULL) return 0;
   w->cpu_clock = lg_cpu_clock_here();
   int64_t used = w->cpu_clock == 0 ? -1 : lg_cpu_clock_ns(w->cpu_clock);

@@ -44,9 +44,8 @@ struct lg_watch {
   int64_t interval_most_ns;
   const atomic_uint *moves; /* changes as the run counts its instructions; NULL where it counts none */
   unsigned moves_seen;
-  int64_t moved_ns;             /* CPU time of its thread when it was last seen to have changed; -1 before */
-  int64_t moves_look_ns;        /* when to look again */
-  _Atomic(int64_t) tick_cpu_ns; /* no tick before the thread has used so much CPU time; 0 when it does not matter */
+  int64_t moved_ns;      /* CPU time of its thread when it was last seen to have changed; -1 before */
+  int64_t moves_look_ns; /* when to look again */
   pthread_t thread;
   atomic_int reason; /* why the run is due; 0 while it is not */
   atomic_int tick;   /* a tick is to be delivered */
@@ -99,9 +98,6 @@ int lg_watch_return(struct lg_watch *w);
 
 /* Why the run is due, or 0. By the run's thread. */
 static inline int lg_watch_due(const struct lg_watch *w) { return atomic_load(&w->reason); }
-
-/* A tick took the run's thread `cost_ns` of CPU time: the next one comes when it has used fifty times that. Signal-safe. */
-void lg_watch_ticked(struct lg_watch *w, int64_t now_cpu_ns, int64_t cost_ns);
 
 /* Take it back. */
 void lg_watch_end(struct lg_watch *w);
