@@ -82,6 +82,7 @@ static void lg_prepare(struct lg_state *st, const struct lg_request *rq, struct 
   st->instructions_left = rq->max_instructions;
   st->counted = rq->max_instructions > 0;
   st->arms = 0;
+  st->ticks_missed = 0;
   st->stop.told_ns = 0;
   st->stop.text = st->no_hard_stop || st->image.data == NULL || st->ops->no_stop != NULL ? NULL : &st->ops->text;
   lg_buf_reset(&st->output, LG_BUFFER_KEEP);

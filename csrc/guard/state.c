@@ -69,6 +69,7 @@ void lg_state_flag(struct lg_state *st, int reason) {
 
 /* Its functions are not disturbed by signals. The next tick is some time off, so no more is needed than saying so. */
 int lg_state_host_word(struct lg_state *st) {
+  st->ticks_missed = 0;
   struct lg_stop *before = lg_stop_forbid();
   atomic_store(&st->watch.away, 1);
   int rc = st->rq->host_tick(st->rq->host);
@@ -105,6 +106,13 @@ static void tell(struct lg_state *st) {
   st->stop.told_ns = st->stop.told_ns == 0 ? after : st->stop.told_ns + (after - before);
 }
 
+/* The flag is up: a library function of ours may look at it next, or the next tick finds the thread in Lua's code. Only where
+ * neither happens for some ticks, or can, is there a hook. */
+static void tick(struct lg_state *st) {
+  enum { LG_TICKS = 4 };
+  if (st->stop.text == NULL || ++st->ticks_missed >= LG_TICKS) st->ops->arm(st);
+}
+
 void lg_state_fired(struct lg_watch *watch, int reason, void *context) {
   struct lg_state *st = (struct lg_state *)(void *)((char *)watch - offsetof(struct lg_state, watch));
   if (reason == LG_INT_TICK && can_attend(st, context)) {
@@ -113,7 +121,7 @@ void lg_state_fired(struct lg_watch *watch, int reason, void *context) {
   }
   lg_state_flag(st, reason);
   if (reason == LG_INT_TICK)
-    st->ops->arm(st);
+    tick(st);
   else if (lg_stop_wanted(&st->stop, context))
     lg_stop_redirect(context);
   else

@@ -141,6 +141,7 @@ struct lg_state {
   int64_t instructions_left; /* of max_instructions */
   atomic_uint moves;         /* changes with them */
   int arms;                  /* how often this run has been told to end by a hook */
+  int ticks_missed;          /* ticks since the host last had its word */
   uint64_t hard_stops;       /* so far */
   size_t range_bytes;        /* addresses to reserve; read by ops->open only */
   int no_hard_stop;          /* the host does without */

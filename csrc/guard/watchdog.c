@@ -139,14 +139,13 @@ static void handle(int sig, siginfo_t *info, void *context) {
   for (struct lg_watch *w = ran_here() ? current : NULL; w != NULL; w = w->outer) {
     int reason = atomic_load(&w->reason);
     int tick = atomic_exchange(&w->tick, 0);
-    if (atomic_load(&w->away)) { /* the signal is another run's: this one looks when its host function returns */
-      if (tick) atomic_store(&w->owed, 1);
-      continue;
-    }
     if (tick && reason == 0) reason = LG_WATCH_TICK;
     if (reason == 0) continue;
-    w->fire(w, reason, own);
     ours = 1;
+    if (!atomic_load(&w->away))
+      w->fire(w, reason, own);
+    else if (tick) /* the signal is an inner run's, or came late: this run looks when its host function returns */
+      atomic_store(&w->owed, 1);
   }
   if (!ours || chain_depth() > 0) chain(sig, info, context);
   errno = saved;
