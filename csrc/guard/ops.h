@@ -92,6 +92,7 @@ static int lg_ops_open(struct lg_state *st) {
   int status = lg_protected(L, lg_open_body, st);
   if (status != LUA_OK) return LG_NO_MEMORY;
   lg_arena_seal(&st->meter.arena);
+  st->collected_bytes = st->meter.current;
   lg_state_keep(st);
   return LG_OK;
 }

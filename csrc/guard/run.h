@@ -56,16 +56,17 @@ static int lg_collect(lua_State *L) {
     before = st->meter.current;
     (void)lg_gc(L, LUA_GCCOLLECT);
   } while (st->meter.current < before && st->meter.current > st->base_bytes);
+  st->collected_bytes = st->meter.current;
   return 0;
 }
 
-/* Whether a run left so much that the state is worth cleaning. Of a small one always: putting its image back takes less than a
- * microsecond, and then each run of a script shows the same figures. Where an engine holds much compiled code, it waits until
- * there is an eighth of that, so that the cost of a run does not grow with what the engine holds. */
-static int lg_worth_cleaning(const struct lg_state *st) {
+/* Whether the state has grown so much from `clean` bytes that it is worth cleaning. A small one always: putting its image back
+ * takes less than a microsecond, and then each run of a script shows the same figures. Where an engine holds much compiled code,
+ * it waits until there is an eighth of that, so that the cost of a run or a compile does not grow with what the engine holds. */
+static int lg_worth_cleaning(const struct lg_state *st, size_t clean) {
   enum { LG_SMALL_STATE = 1 << 16 };
-  size_t garbage = st->meter.current > st->base_bytes ? st->meter.current - st->base_bytes : 0;
-  return st->base_bytes <= LG_SMALL_STATE || garbage > st->base_bytes / 8;
+  size_t garbage = st->meter.current > clean ? st->meter.current - clean : 0;
+  return clean <= LG_SMALL_STATE || garbage > clean / 8;
 }
 
 static void lg_prepare(struct lg_state *st, const struct lg_request *rq, struct lg_report *rp) {
@@ -144,21 +145,20 @@ static void lg_abandon(struct lg_state *st) {
 /* The state as the next run needs it. */
 static void lg_clean_up(struct lg_state *st, int abandoned) {
   lg_buf_reset(&st->scratch, 0); /* a run that ended inside string.rep left its text there */
-  if (abandoned || (st->image.data != NULL && lg_worth_cleaning(st))) {
+  if (abandoned || (st->image.data != NULL && !st->stale && lg_worth_cleaning(st, st->base_bytes))) {
     lg_state_rewind(st);
     return;
   }
   lg_boxes_clear(st);
   (void)lua_sethook(st->L, NULL, 0, 0);
   (void)lg_protected(st->L, lg_forget_run, st);
-  if (st->image.data != NULL) {
+  if (st->image.data != NULL && !st->stale) {
     st->dirty = 1;
     return;
   }
-  if (lg_worth_cleaning(st)) {
-    (void)lg_protected(st->L, lg_collect, st);
-    st->base_bytes = st->meter.current;
-  }
+  if (lg_worth_cleaning(st, st->collected_bytes)) (void)lg_protected(st->L, lg_collect, st);
+  if (st->stale) return;
+  st->base_bytes = st->collected_bytes;
   lg_arena_trim(&st->meter.arena, st->meter.peak);
 }
 
@@ -198,7 +198,16 @@ static int lg_goes_on(const struct lg_state *st) {
   return st->status == LUA_OK && st->rp->outcome == -1 && !lg_is_interrupted(st);
 }
 
-/* Compile the source. One that is to be kept becomes part of the image before anything of it runs. 1 when it was given up. */
+/* Take what was compiled into the image, before anything of it runs. */
+static void lg_refresh(struct lg_state *st) {
+  st->running = NULL; /* no hook gets into the image */
+  (void)lua_sethook(st->L, NULL, 0, 0);
+  lg_state_keep(st);
+  st->running = st->L;
+  if (st->image.data == NULL) st->stop.text = NULL;
+}
+
+/* Compile the source. 1 when it was given up. */
 static int lg_compile(struct lg_state *st) {
   struct lg_meter *m = &st->meter;
   if (lg_stop_call(&st->stop, lg_call_compile, st)) {
@@ -210,15 +219,11 @@ static int lg_compile(struct lg_state *st) {
   st->compiled = (struct lg_compiled){m->peak - start, 0, m->allocated_bytes, m->allocation_count, m->refused};
   if (!lg_goes_on(st)) return 0;
   if (st->rq->keep && st->image.data != NULL) {
-    if (lg_stop_call(&st->stop, lg_call_collect, st)) {
+    if (lg_worth_cleaning(st, st->collected_bytes) && lg_stop_call(&st->stop, lg_call_collect, st)) {
       st->rp->ref = -1;
       return 1;
     }
-    st->running = NULL; /* no hook gets into the image */
-    (void)lua_sethook(st->L, NULL, 0, 0);
-    lg_state_keep(st);
-    st->running = st->L;
-    if (st->image.data == NULL) st->stop.text = NULL;
+    st->stale = 1;
   }
   st->compiled.kept = m->current > start ? m->current - start : 0;
   return 0;
@@ -234,14 +239,27 @@ static int lg_execute(struct lg_state *st, int only_compile) {
       st->rp->outcome = LG_RUN_OK;
       return 0;
     }
+    if (st->stale) lg_refresh(st);
   }
   return lg_stop_call(&st->stop, lg_call_run, st);
 }
 
+/* Begin with an image that holds all that was compiled. Copying it for each of many scripts that are compiled in a row would
+ * take more and more time, so the compiling of a small source, which takes no long step, does without the hard stop instead. */
+static void lg_begin_with_image(struct lg_state *st, const struct lg_request *rq, int only_compile) {
+  enum { LG_SMALL_SOURCE = 4096 };
+  if (st->dirty && lg_begins_clean(rq)) lg_state_rewind(st);
+  if (!st->stale) return;
+  if (only_compile && rq->source_len <= LG_SMALL_SOURCE)
+    st->stop.text = NULL;
+  else
+    lg_refresh(st);
+}
+
 /* Watched, timed, protected. */
 static void lg_guarded(struct lg_state *st, const struct lg_request *rq, struct lg_report *rp, int only_compile) {
-  if (st->dirty && lg_begins_clean(rq)) lg_state_rewind(st);
   lg_prepare(st, rq, rp);
+  lg_begin_with_image(st, rq, only_compile);
   int abandoned = 0;
   int64_t started = lg_now_ns();
   const struct lg_watch_limits limits = {

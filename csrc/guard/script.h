@@ -148,7 +148,7 @@ static int lg_run_body(lua_State *L) {
   lua_settop(L, 0);
   if (st->image.data == NULL && st->meter.current > st->base_bytes && rq->ref >= 0 && lg_begins_clean(rq)) {
     (void)lg_gc(L, LUA_GCCOLLECT);
-    st->base_bytes = st->meter.current;
+    st->base_bytes = st->collected_bytes = st->meter.current;
   }
   lg_env_push(L, st, st->rp->globals);
   lg_meter_begin(&st->meter);

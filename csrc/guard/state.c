@@ -132,6 +132,7 @@ int lg_state_interrupt(struct lg_state *st, int reason) { return lg_watch_fire(&
 
 void lg_state_keep(struct lg_state *st) {
   st->dirty = 0;
+  st->stale = 0;
   st->base_bytes = st->meter.current;
   if (st->meter.chained == NULL) (void)lg_image_take(&st->image, &st->meter.arena);
 }

@@ -130,6 +130,7 @@ struct lg_state {
   struct lg_stop stop;                /* where the run's thread can be sent back to */
   struct lg_image image;              /* of the state between runs; its data is NULL when there is none */
   int dirty;                          /* a run left what is not in the image */
+  int stale;                          /* scripts were compiled that are not in the image */
   int status;                         /* how the protected call ended (run.h) */
   struct lg_compiled compiled;        /* what compiling took in a run that compiles its script */
   const struct lg_request *rq;        /* the run in progress, else NULL */
@@ -159,8 +160,9 @@ struct lg_state {
   char **environ_pairs;
   const char *prelude; /* Lua text that adds to the globals (env.h), read by ops->open only; NULL for none */
   size_t prelude_len;
-  size_t base_bytes;  /* current after the last full collection */
-  uint64_t random[4]; /* math.random's generator; lg_random_begin() (lib_math.h) makes it fresh for a run */
+  size_t base_bytes;      /* current in the image; without one, after the last full collection */
+  size_t collected_bytes; /* current after the last full collection */
+  uint64_t random[4];     /* math.random's generator; lg_random_begin() (lib_math.h) makes it fresh for a run */
 };
 
 /* struct lg_watch's callback for a state's run. */

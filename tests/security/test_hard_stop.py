@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hard_stop import DELAYS_MS, Kept, assert_thrown_away, until_thrown_away, wait_for_cpu
+from hard_stop import DELAYS_MS, Kept, again, assert_thrown_away, until_thrown_away, wait_for_cpu
 from long_steps import HARD_STOP_LUAS, LONG_STEPS, pure_step
 
 from luagauge import (
@@ -261,6 +261,20 @@ def test_compiling_is_thrown_away(make_engine: Callable[..., LuaEngine]) -> None
         kept.stops += 1
         kept.assert_there()
     assert_thrown_away(kept, kept.engine.execute_script(source), ScriptTimeoutError)
+
+
+def test_scripts_compiled_in_a_row_are_there_after_a_hard_stop(make_engine: Callable[..., LuaEngine]) -> None:
+    """Scripts join the image before the next run; dropped ones leave it, and what took their place is right."""
+    engine = make_engine("5.4", timeout_ms=None, cpu_time_ms=150)
+    step, context = pure_step("5.4", 17)
+    hard = engine.precompile_script(step)
+    scripts = [engine.precompile_script(f"return {i}, 'text {i}'") for i in range(400)]
+    for _ in range(3):
+        assert engine.execute_script(hard, context).stopped == "state"
+        outputs = [again(engine, script).output for script in scripts]
+        assert outputs == [(i, f"text {i}") for i in range(400)]
+        scripts[::2] = [engine.precompile_script(f"return {i}, 'text {i}'") for i in range(0, 400, 2)]
+
 
 
 def test_figures_after_a_hard_stop_are_a_fresh_engines(make_engine: Callable[..., LuaEngine], lua: str) -> None:
