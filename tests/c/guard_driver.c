@@ -166,6 +166,19 @@ static void sweep(struct lg_state *st, int i, size_t base, int on) {
   }
 }
 
+/* What goes wrong before the script's own call keeps its text. */
+static void check_bad_context(struct lg_state *st) {
+  static const char expected[] = "malformed data: unknown tag 255";
+  struct lg_report rp;
+  struct lg_buf good = context;
+  unsigned char bad = 255;
+  context.data = &bad;
+  context.len = 1;
+  CHECK(run(st, "return 1", &rp) == LG_RUN_ERROR);
+  CHECK(st->message.len == sizeof expected - 1 && memcmp(st->message.data, expected, sizeof expected - 1) == 0);
+  context = good;
+}
+
 int main(int argc, char **argv) {
   const char *missing = "";
   if (argc < 3) return 2;
@@ -196,6 +209,7 @@ int main(int argc, char **argv) {
       printf("%-26s outcome %d, %zu bytes, message '%.*s'\n", scripts[i].name, outcome, rp.peak_bytes - rp.start_bytes,
              (int)st->message.len, st->message.data == NULL ? "" : (const char *)st->message.data);
   }
+  check_bad_context(st);
   size_t base = st->meter.current;
   for (int i = 0; i < script_count && argc > 3; i++) {
     sweep(st, i, base, 0);

@@ -276,7 +276,6 @@ def test_scripts_compiled_in_a_row_are_there_after_a_hard_stop(make_engine: Call
         scripts[::2] = [engine.precompile_script(f"return {i}, 'text {i}'") for i in range(0, 400, 2)]
 
 
-
 def test_figures_after_a_hard_stop_are_a_fresh_engines(make_engine: Callable[..., LuaEngine], lua: str) -> None:
     """A run after a hard stop uses as much, to the byte, as in an engine that never had one."""
     script, context = long_step(lua)
