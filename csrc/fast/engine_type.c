@@ -30,6 +30,9 @@ static int open_state(struct lg_engine *engine, const struct lg_ops *ops, PyObje
     if (st != NULL) {
       size_t most = lg_reserved_most(engine->limits.memory_limit);
       st->no_hard_stop = engine->no_hard_stop;
+      if (most < LG_RANGE_LEAST) {
+        most = LG_RANGE_LEAST;
+      }
       st->range_bytes = most < st->range_bytes ? most : st->range_bytes;
     }
     if (st != NULL && prelude != Py_None) {

@@ -69,6 +69,11 @@ static int lg_worth_cleaning(const struct lg_state *st, size_t clean) {
   return clean <= LG_SMALL_STATE || garbage > clean / 8;
 }
 
+/* Where runs may be given up; NULL for nowhere. */
+static const struct lg_text *lg_text_to_stop_in(const struct lg_state *st) {
+  return st->no_hard_stop || st->image.data == NULL || st->ops->no_stop != NULL ? NULL : &st->ops->text;
+}
+
 static void lg_prepare(struct lg_state *st, const struct lg_request *rq, struct lg_report *rp) {
   memset(rp, 0, sizeof *rp);
   rp->ref = rq->ref;
@@ -85,7 +90,7 @@ static void lg_prepare(struct lg_state *st, const struct lg_request *rq, struct 
   st->arms = 0;
   st->ticks_missed = 0;
   st->stop.told_ns = 0;
-  st->stop.text = st->no_hard_stop || st->image.data == NULL || st->ops->no_stop != NULL ? NULL : &st->ops->text;
+  st->stop.text = lg_text_to_stop_in(st);
   lg_buf_reset(&st->output, LG_BUFFER_KEEP);
   lg_buf_reset(&st->logs, LG_BUFFER_KEEP);
   st->message.len = 0;
@@ -198,13 +203,18 @@ static int lg_goes_on(const struct lg_state *st) {
   return st->status == LUA_OK && st->rp->outcome == -1 && !lg_is_interrupted(st);
 }
 
+/* Whether there is an image, or may be one again after there was no room for it. */
+static int lg_can_keep(const struct lg_state *st) {
+  return st->meter.chained == NULL && st->meter.arena.range.size != 0;
+}
+
 /* Take what was compiled into the image, before anything of it runs. */
 static void lg_refresh(struct lg_state *st) {
   st->running = NULL; /* no hook gets into the image */
   (void)lua_sethook(st->L, NULL, 0, 0);
   lg_state_keep(st);
   st->running = st->L;
-  if (st->image.data == NULL) st->stop.text = NULL;
+  st->stop.text = lg_text_to_stop_in(st);
 }
 
 /* Compile the source. 1 when it was given up. */
@@ -218,7 +228,7 @@ static int lg_compile(struct lg_state *st) {
   size_t start = st->rp->start_bytes;
   st->compiled = (struct lg_compiled){m->peak - start, 0, m->allocated_bytes, m->allocation_count, m->refused};
   if (!lg_goes_on(st)) return 0;
-  if (st->rq->keep && st->image.data != NULL) {
+  if (st->rq->keep && lg_can_keep(st)) {
     if (lg_worth_cleaning(st, st->collected_bytes) && lg_stop_call(&st->stop, lg_call_collect, st)) {
       st->rp->ref = -1;
       return 1;

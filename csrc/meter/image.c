@@ -127,6 +127,10 @@ int lg_image_take(struct lg_image *image, struct lg_arena *a) {
   struct writer count = {0};
   let_go(a);
   lg_arena_drop_spare(a);
+  if (a->outside != 0) { /* free ones may be kept for the next run */
+    lg_heap_trim(a, 0);
+    lg_slab_trim(a, 0);
+  }
   if (a->range.size == 0 || a->outside != 0) {
     lg_image_drop(image, a);
     return 0;
