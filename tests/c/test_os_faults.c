@@ -240,7 +240,7 @@ static unsigned long given_up_run(unsigned long at, int on) {
     int given_up = lg_stop_call(&st->stop, long_step, st);
     CHECK(given_up || st->stop.text == NULL || atomic_load(&refusals) > 0);
     CHECK_INT(until_fired(st), LG_INT_TIMEOUT);
-    CHECK_INT(lg_stop_wanted(&st->stop, text.begin), 0);
+    CHECK_INT(lg_stop_in_lua(&st->stop, NULL), 0);
   }
   unsigned long made = end_faults();
   insist = 0;
