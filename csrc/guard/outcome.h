@@ -17,6 +17,7 @@ enum lg_outcome {
   LG_RUN_CALLBACK,    /* a host function asked for the run to end */
   LG_RUN_CPU,         /* CPU time used up */
   LG_RUN_BUDGET,      /* instructions used up */
+  LG_RUN_STILL,       /* max_instructions is set, and no instruction was executed for too long */
   LG_RUN_UNWATCHED    /* nothing ran: the watchdog could not be set up (os_error) */
 };
 

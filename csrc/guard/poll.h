@@ -29,12 +29,19 @@ static int lg_raise_interrupt(lua_State *L) {
   return lua_error(L);
 }
 
+/* The run makes headway. */
+static inline void lg_moved(struct lg_state *st) {
+  atomic_store_explicit(&st->moves, st->moves + 1, memory_order_relaxed);
+}
+
 /* Something wants this run's attention: let the host have its word, and end the run if it is to end. */
 static void lg_attend(struct lg_state *st, lua_State *L) {
   int tick = LG_INT_TICK;
-  if (atomic_compare_exchange_strong(&st->interrupt, &tick, LG_INT_NONE) && st->rq != NULL &&
-      lg_state_host_word(st) != 0)
-    lg_state_flag(st, LG_INT_CALLBACK);
+  if (atomic_compare_exchange_strong(&st->interrupt, &tick, LG_INT_NONE) && st->rq != NULL) {
+    /* Where a limit of time ends what takes long without an instruction, a library function at work is no standstill. */
+    if (st->rq->timeout_ns > 0 || st->rq->cpu_ns > 0) lg_moved(st);
+    if (lg_state_host_word(st) != 0) lg_state_flag(st, LG_INT_CALLBACK);
+  }
   if (lg_is_interrupted(st)) lg_raise_interrupt(L);
 }
 
@@ -70,7 +77,7 @@ enum { LG_BUDGET_STEP = 100 };
 /* Take a step off the budget; ends the run when it is used up. */
 static void lg_spend(struct lg_state *st, lua_State *L) {
   st->instructions_left -= LG_BUDGET_STEP;
-  atomic_store_explicit(&st->moves, st->moves + 1, memory_order_relaxed);
+  lg_moved(st);
   if (st->instructions_left > 0 || lg_is_interrupted(st)) return;
   atomic_store(&st->interrupt, LG_INT_BUDGET);
   lg_raise_interrupt(L);
@@ -87,7 +94,7 @@ static void lg_collect_all(struct lg_state *st, lua_State *L) {
   }
   for (int cycles = 0; cycles < 2;) {
     lg_poll(st, L);
-    atomic_store_explicit(&st->moves, st->moves + 1, memory_order_relaxed); /* as much as the heap is large, no more */
+    lg_moved(st); /* as much as the heap is large, no more */
     if (lg_gc_step(L) != 0) cycles++;
   }
 }

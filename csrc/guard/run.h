@@ -111,6 +111,7 @@ static void lg_outcome(struct lg_state *st, int abandoned) {
     rp->outcome = reason == LG_INT_TIMEOUT    ? LG_RUN_TIMEOUT
                   : reason == LG_INT_CPU      ? LG_RUN_CPU
                   : reason == LG_INT_BUDGET   ? LG_RUN_BUDGET
+                  : reason == LG_INT_STILL    ? LG_RUN_STILL
                   : reason == LG_INT_CALLBACK ? LG_RUN_CALLBACK
                                               : LG_RUN_INTERRUPTED;
     rp->stopped = abandoned ? LG_STOPPED_STATE : LG_STOPPED_ERROR;

@@ -115,6 +115,10 @@ static void tick(struct lg_state *st) {
 
 void lg_state_fired(struct lg_watch *watch, int reason, void *context) {
   struct lg_state *st = (struct lg_state *)(void *)((char *)watch - offsetof(struct lg_state, watch));
+  if (reason == LG_WATCH_ASK) {
+    lg_state_flag(st, LG_INT_TICK);
+    return;
+  }
   if (reason == LG_INT_TICK && can_attend(st, context)) {
     lg_context_call(context, attend, st);
     return;

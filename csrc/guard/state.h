@@ -29,7 +29,8 @@ enum lg_interrupt_reason {
   LG_INT_CALLBACK,
   LG_INT_TICK = LG_WATCH_TICK, /* the host wants a word: see lg_attend */
   LG_INT_CPU = LG_WATCH_CPU,
-  LG_INT_BUDGET = LG_WATCH_BUDGET
+  LG_INT_STILL = LG_WATCH_STILL, /* the count of instructions stands still */
+  LG_INT_BUDGET
 };
 
 /* See to what the host has to do in between (Python's signal handlers); 0 to go on, else the run ends. On the run's

@@ -221,8 +221,10 @@ static int stands_still(struct lg_watch *w, int64_t now) {
   int64_t used = lg_cpu_clock_ns(w->cpu_clock);
   if (used < 0) return 1;
   unsigned moves = atomic_load(w->moves);
-  if (moves == w->moves_seen && w->moved_ns >= 0 && !atomic_load(&w->away))
+  if (moves == w->moves_seen && w->moved_ns >= 0 && !atomic_load(&w->away)) {
+    w->fire(w, LG_WATCH_ASK, NULL);
     return used - w->moved_ns >= LG_WATCH_STILL_NS;
+  }
   w->moves_seen = moves;
   w->moved_ns = used;
   return 0;
@@ -233,7 +235,7 @@ static int stands_still(struct lg_watch *w, int64_t now) {
 static int due_reason(struct lg_watch *w, int64_t now) {
   if (now < 0 && w->deadline_ns != INT64_MAX) return LG_WATCH_DEADLINE;
   if (w->deadline_ns <= now && w->paused_ns == 0) return LG_WATCH_DEADLINE;
-  if (stands_still(w, now)) return LG_WATCH_BUDGET;
+  if (stands_still(w, now)) return LG_WATCH_STILL;
   if (w->cpu_check_ns == INT64_MAX || (now >= 0 && w->cpu_check_ns > now)) return 0;
   int64_t used = lg_cpu_clock_ns(w->cpu_clock);
   if (used < 0 || used >= w->cpu_limit_ns) return LG_WATCH_CPU;
@@ -361,7 +363,7 @@ static void end_unwatched(void) {
   for (struct lg_watch *w = runs; w != NULL; w = w->next) {
     if (atomic_load(&w->reason) == 0) {
       if (w->deadline_ns == INT64_MAX && w->cpu_check_ns == INT64_MAX && w->moves == NULL) continue;
-      int budget_or_cpu = w->cpu_check_ns != INT64_MAX ? LG_WATCH_CPU : LG_WATCH_BUDGET;
+      int budget_or_cpu = w->cpu_check_ns != INT64_MAX ? LG_WATCH_CPU : LG_WATCH_STILL;
       atomic_store(&w->reason, w->deadline_ns != INT64_MAX ? LG_WATCH_DEADLINE : budget_or_cpu);
     }
     kick(w, 0);

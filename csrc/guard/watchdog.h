@@ -55,8 +55,9 @@ struct lg_watch {
 };
 
 /* The reasons given for a passed deadline, for a tick, for CPU time used up, and for a count of instructions that does not
- * move; lg_watch_fire() brings its own. */
-enum { LG_WATCH_DEADLINE = 1, LG_WATCH_TICK = 4, LG_WATCH_CPU = 5, LG_WATCH_BUDGET = 6 };
+ * move; lg_watch_fire() brings its own. LG_WATCH_ASK comes from the watchdog's own thread while a count stands still: a run that
+ * looks at its flag may let the count move for it. */
+enum { LG_WATCH_DEADLINE = 1, LG_WATCH_TICK = 4, LG_WATCH_CPU = 5, LG_WATCH_STILL = 6, LG_WATCH_ASK = 8 };
 
 /* When a run is due. Times in nanoseconds. */
 struct lg_watch_limits {

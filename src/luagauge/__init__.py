@@ -77,7 +77,10 @@ __version__: str
 def __getattr__(name: str) -> object:
     """Look the version up when it is asked for: importlib.metadata costs more than the rest of this import."""
     if name == "__version__":
-        from importlib.metadata import version  # noqa: PLC0415 - see above
+        from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415 - see above
 
-        return version("luagauge")
+        try:
+            return version("luagauge")
+        except PackageNotFoundError:
+            raise AttributeError("luagauge runs from a source tree that is not installed: it has no version") from None
     raise AttributeError(f"module 'luagauge' has no attribute {name!r}")

@@ -168,8 +168,6 @@ def run_error(
     text = message if isinstance(message, str) else message.decode("utf-8", "backslashreplace")
     trace = traceback if isinstance(traceback, str) else traceback.decode("utf-8", "backslashreplace")
     error = _simple_error(config, outcome, text, line, figures)
-    if error is not None:
-        error.line, error.traceback = line or None, trace or None
     if error is None and outcome == lib.LG_RUN_CALLBACK:
         raise cause if cause is not None else KeyboardInterrupt
     where = path if isinstance(path, str) else path.decode("utf-8", "backslashreplace")
@@ -179,6 +177,8 @@ def run_error(
         error = ScriptSerializationError(_not_data(text, is_key=bool(line)), path=f"output{where}")
     if error is None:
         error = ScriptRuntimeError(text, line=line or None, traceback=trace or None)
+    if outcome not in (lib.LG_RUN_SYNTAX, lib.LG_RUN_DATA):  # of data `line` says something else
+        error.line, error.traceback = line or None, trace or None
     error.__cause__ = cause
     return error
 
@@ -198,8 +198,8 @@ def _simple_error(
         return ScriptTimeoutError(float(config.timeout_ms or 0))
     if outcome == lib.LG_RUN_CPU:
         return ScriptTimeoutError(float(config.cpu_time_ms or 0), clock="cpu")
-    if outcome == lib.LG_RUN_BUDGET:
-        return InstructionLimitExceeded(config.max_instructions or 0)
+    if outcome in (lib.LG_RUN_BUDGET, lib.LG_RUN_STILL):
+        return InstructionLimitExceeded(config.max_instructions or 0, stalled=outcome == lib.LG_RUN_STILL)
     if outcome == lib.LG_RUN_INTERRUPTED:
         return ScriptInterruptedError()
     if outcome == lib.LG_RUN_OUTPUT:
@@ -321,7 +321,9 @@ def use_signal(signum: int) -> None:
     number = signum if isinstance(signum, int) and not isinstance(signum, bool) else 0
     status = lib.lg_watch_use_signal(number if 0 < number < _SIGNALS else 0)
     if status == lib.LG_BAD_ARGUMENT:
-        raise ConfigurationError("signum", signum, "give a signal that may be handled, such as signal.SIGUSR2")
+        raise ConfigurationError(
+            "signum", signum, "give a signal that can be handled and stands for nothing else, such as signal.SIGUSR2"
+        )
     if status != lib.LG_OK and sys.platform == "win32":
         raise PlatformUnavailableError("runs are not told by a signal on this platform")
     if status != lib.LG_OK:

@@ -16,7 +16,6 @@ from luagauge.errors import (
     MemoryLimitExceeded,
     OutputLimitExceeded,
     ScriptError,
-    ScriptRuntimeError,
     ScriptTimeoutError,
 )
 from luagauge.results import MemoryDelta, ScriptMemory, ScriptResult
@@ -91,7 +90,7 @@ def show_error(error: ScriptError) -> None:
     option = _option_of(error)
     if option is not None:
         err.print(Text(f"({option} sets this limit)", style="dim"))
-    if isinstance(error, ScriptRuntimeError) and error.traceback:
+    if error.traceback:
         err.print(Text(visible(error.traceback), style="dim"))
 
 

@@ -109,8 +109,9 @@ class ScriptConfig:
         cpu_time_ms: CPU time a run may use on its thread, in milliseconds, host functions included; None for no limit.
         max_instructions: Lua VM instructions a run may execute, the same number every time; None for no limit. Counted
             in steps of 100, and a resumed coroutine costs one step more. Counting slows every instruction: 1.4 to 2.5
-            times on 5.4, 5.5 and LuaJIT, little on 5.1 to 5.3. What takes time without an instruction, such as a
-            pattern, takes none of it, but ends the run when the count has not moved for 100 ms of CPU time.
+            times on 5.4, 5.5 and LuaJIT, little on 5.1 to 5.3. A run that executes none for 100 ms of CPU time ends as
+            well: in a single long step of Lua's own always, in a library function, such as a long sort, only where
+            neither `timeout_ms` nor `cpu_time_ms` is set, either of which ends that otherwise.
         deadline_includes_callbacks: False: `timeout_ms` stands still while a host function runs.
         hard_stop: True: a run that goes on for 5 ms of its thread's CPU time after it was told to end, in a single long
             step of Lua's own, is ended all the same: its Lua state is thrown away, and the engine goes on with an image

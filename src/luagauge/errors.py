@@ -69,8 +69,8 @@ class EngineBusyError(EngineStateError):
 
     def __init__(
         self,
-        message: str = "the engine is running a script that this call cannot wait for: a host function must not call "
-        "its own engine, and a forked child cannot use one that was running at the fork",
+        message: str = "the engine is running a script that this call cannot wait for: a host function or a signal handler "
+        "must not call the engine whose run it is in, and a forked child cannot use one that was running at the fork",
     ) -> None:
         """Take a message that fits the situation at hand."""
         self.args = (message,)  # as above
@@ -204,17 +204,27 @@ class MemoryLimitExceeded(SecurityViolation, MemoryError):
 
 
 class InstructionLimitExceeded(SecurityViolation):
-    """The script executed more instructions than it may.
+    """The script executed more instructions than it may, or none for too long.
 
     Attributes:
         limit: `max_instructions`.
+        stalled: True where it executed none for 100 ms of CPU time: it was in a single long step of Lua's own, or, where
+            neither `timeout_ms` nor `cpu_time_ms` is set, in a call of a library function, such as a long sort.
     """
 
-    def __init__(self, limit: int) -> None:
-        """Take the limit."""
+    def __init__(self, limit: int, *, stalled: bool = False) -> None:
+        """Take the limit, and whether the count stood still below it."""
         count = f"{limit} instruction{'' if limit == 1 else 's'}"
-        super().__init__(f"the script went over its {count}; raise max_instructions or do less")
+        if stalled:
+            message = (
+                f"the script, limited to {count}, executed none for 100 ms of CPU time: do less in one step, or leave "
+                "max_instructions out and set timeout_ms alone"
+            )
+        else:
+            message = f"the script went over its {count}; raise max_instructions or do less"
+        super().__init__(message)
         self.limit = limit
+        self.stalled = stalled
 
 
 class OutputLimitExceeded(SecurityViolation):

@@ -209,8 +209,8 @@ static unsigned long still_run(unsigned long at, int on) {
   moves = &count;
   begin_faults(at, on);
   if (begin(st, 0, 0, &os_error) == LG_OK) {
-    while (atomic_load(&st->interrupt) == LG_INT_NONE) continue; /* CPU time */
-    CHECK_INT(until_fired(st), LG_INT_BUDGET);
+    while (atomic_load(&st->interrupt) != LG_INT_STILL) continue; /* CPU time; it is asked in between */
+    CHECK_INT(until_fired(st), LG_INT_STILL);
   } else {
     CHECK(os_error != 0 && atomic_load(&refusals) > 0);
   }
