@@ -321,9 +321,7 @@ def use_signal(signum: int) -> None:
     number = signum if isinstance(signum, int) and not isinstance(signum, bool) else 0
     status = lib.lg_watch_use_signal(number if 0 < number < _SIGNALS else 0)
     if status == lib.LG_BAD_ARGUMENT:
-        raise ConfigurationError(
-            "signum", signum, "give a signal that can be handled and stands for nothing else, such as signal.SIGUSR2"
-        )
+        raise ConfigurationError("signum", signum, "give a signal that may be handled, such as signal.SIGUSR2")
     if status != lib.LG_OK and sys.platform == "win32":
         raise PlatformUnavailableError("runs are not told by a signal on this platform")
     if status != lib.LG_OK:

@@ -69,8 +69,9 @@ class EngineBusyError(EngineStateError):
 
     def __init__(
         self,
-        message: str = "the engine is running a script that this call cannot wait for: a host function or a signal handler "
-        "must not call the engine whose run it is in, and a forked child cannot use one that was running at the fork",
+        message: str = "the engine is running a script that this call cannot wait for: a host function or a signal "
+        "handler must not call the engine whose run it is in, and a forked child cannot use one that was running at "
+        "the fork",
     ) -> None:
         """Take a message that fits the situation at hand."""
         self.args = (message,)  # as above
@@ -208,8 +209,8 @@ class InstructionLimitExceeded(SecurityViolation):
 
     Attributes:
         limit: `max_instructions`.
-        stalled: True where it executed none for 100 ms of CPU time: it was in a single long step of Lua's own, or, where
-            neither `timeout_ms` nor `cpu_time_ms` is set, in a call of a library function, such as a long sort.
+        stalled: True where it executed none for 100 ms of CPU time: it was in a single long step of Lua's own, or,
+            where neither `timeout_ms` nor `cpu_time_ms` is set, in a call of a library function, such as a long sort.
     """
 
     def __init__(self, limit: int, *, stalled: bool = False) -> None:

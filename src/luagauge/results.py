@@ -71,9 +71,9 @@ class ScriptMemory:
         allocation_count: How often it asked for a block, or for a larger one. None where `source` is `"lupa"`.
         refused_allocations: How often the limit said no. More than 0 in a successful run means that a collection, or
             the script itself, made do with less. None where `source` is `"lupa"`.
-        reserved_bytes: What the Lua state held from the operating system when the run ended, live or not, and the image of
-            the engine. Where `source` is `"lupa"`, and on LuaJIT 2.0, whose allocator is its own: what it had in use; the
-            C library, or that allocator, keeps more, nobody can say how much.
+        reserved_bytes: What the Lua state held from the operating system when the run ended, live or not, and the
+            engine's image. Where `source` is `"lupa"`, and on LuaJIT 2.0, whose allocator is its own: what it had in
+            use; the C library, or that allocator, keeps more, nobody can say how much.
         process: What happened to the whole process meanwhile, or None where that was not measured. Never the script's
             own use: the host and other threads are in it, and freed memory may not be seen.
         process_shared: Other runs overlapped this one, so `process` is theirs too.

@@ -263,6 +263,28 @@ def test_compiling_is_thrown_away(make_engine: Callable[..., LuaEngine]) -> None
     assert_thrown_away(kept, kept.engine.execute_script(source), ScriptTimeoutError)
 
 
+@pytest.mark.parametrize("timeout_ms", [None, PATIENCE_S * 1000.0])
+def test_standstill_is_told_from_a_library_function_at_work(
+    make_engine: Callable[..., LuaEngine], timeout_ms: float | None
+) -> None:
+    """A long step of Lua's own is a standstill always, a long sort only where nothing else would end it."""
+    engine = make_engine("5.4", max_instructions=10**9, timeout_ms=timeout_ms)
+    step, context = pure_step("5.4", 18)
+    result = engine.execute_script(step, context)
+    assert isinstance(result.error, InstructionLimitExceeded)
+    assert result.error.stalled
+    assert result.stopped == "state"
+    result = engine.execute_script(
+        "local t = {} for i = 1, 1e6 do t[i] = i * 7919 % 1000003 end table.sort(t) return #t"
+    )
+    if timeout_ms is None:
+        assert isinstance(result.error, InstructionLimitExceeded)
+        assert result.error.stalled
+        assert result.stopped == "error"
+    else:
+        assert result.output == 1_000_000
+
+
 def test_scripts_compiled_in_a_row_are_there_after_a_hard_stop(make_engine: Callable[..., LuaEngine]) -> None:
     """Scripts join the image before the next run; dropped ones leave it, and what took their place is right."""
     engine = make_engine("5.4", timeout_ms=None, cpu_time_ms=150)

@@ -36,7 +36,16 @@ SAMPLES: list[tuple[errors.LuaGaugeError, dict[str, object], list[str]]] = [
         {"timeout_ms": 50, "clock": "cpu"},
         ["50 ms of CPU time", "cpu_time_ms"],
     ),
-    (errors.InstructionLimitExceeded(1000), {"limit": 1000}, ["1000 instructions", "max_instructions"]),
+    (
+        errors.InstructionLimitExceeded(1000),
+        {"limit": 1000, "stalled": False},
+        ["went over its 1000 instructions", "max_instructions"],
+    ),
+    (
+        errors.InstructionLimitExceeded(1000, stalled=True),
+        {"limit": 1000, "stalled": True},
+        ["limited to 1000 instructions", "none for 100 ms", "timeout_ms"],
+    ),
     (errors.ScriptInterruptedError(), {}, ["interrupted"]),
     (
         errors.ScriptSerializationError("a function cannot cross", path="request.items[3].when"),
