@@ -200,7 +200,7 @@ static inline size_t lg_reserved_most(size_t limit) {
 
 /* The most addresses that a state reserves. A caller that knows the limit sets range_bytes to less, but not below what many
  * compiled scripts take, which no limit of a run bounds. */
-#define LG_RANGE_MOST ((size_t)UINT32_MAX)
+#define LG_RANGE_MOST ((size_t)1024 << 20)
 #define LG_RANGE_LEAST ((size_t)256 << 20)
 
 /* Close and free. Safe on a state whose open() failed. */

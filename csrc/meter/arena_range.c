@@ -12,63 +12,59 @@
 #define COMMIT_MIN ((size_t)64 * 1024)
 #define COMMIT_MAX ((size_t)4 * 1024 * 1024)
 
-/* Reservations of closed arenas, a few for the whole process: where the system has to make and clear the first pages anew,
- * an engine takes half as long again to make. A kept one begins with what is known of it. */
+/* The first pages of closed arenas, a few for the whole process, to be moved into new reservations: where the system has to
+ * make and clear them anew, an engine takes half as long again to make. */
 #define KEPT 8
 
-struct kept {
-  char *pages;
-  size_t pages_size;
-  size_t size;
-};
-
-static _Atomic(struct kept *) kept_ranges[KEPT];
+static _Atomic(void *) kept_pages[KEPT];
 
 static size_t round_up(size_t n, size_t unit) { return (n + unit - 1) / unit * unit; }
 
-/* A kept reservation of that size, or NULL; one of another size stays for somebody else. */
-static struct kept *kept_take(size_t size) {
+static void *kept_take(void) {
   for (unsigned i = 0; i < KEPT; i++) {
-    if (atomic_load_explicit(&kept_ranges[i], memory_order_relaxed) == NULL) continue;
-    struct kept *k = atomic_exchange(&kept_ranges[i], NULL); /* nobody else reads it from here on */
-    if (k == NULL || k->size == size) {
-      if (k != NULL) return k;
-      continue;
-    }
-    struct kept *none = NULL;
-    if (!atomic_compare_exchange_strong(&kept_ranges[i], &none, k)) lg_pages_unmap(k->pages, k->pages_size);
+    if (atomic_load_explicit(&kept_pages[i], memory_order_relaxed) == NULL) continue;
+    void *pages = atomic_exchange(&kept_pages[i], NULL);
+    if (pages != NULL) return pages;
   }
   return NULL;
 }
 
-static int kept_put(struct kept *k) {
+static int kept_put(void *pages) {
   for (unsigned i = 0; i < KEPT; i++) {
-    struct kept *none = NULL;
-    if (atomic_compare_exchange_strong(&kept_ranges[i], &none, k)) return 1;
+    void *none = NULL;
+    if (atomic_compare_exchange_strong(&kept_pages[i], &none, pages)) return 1;
   }
   return 0;
+}
+
+/* Make the first of a reservation's memory usable, from where its mapping begins: the reaper writes there. Returns how many
+ * bytes of it are resident; -1 when refused. */
+static int64_t begin_memory(char *pages, char *base) {
+  if (base != pages && lg_pages_commit(pages, (size_t)(base - pages)) != 0) return -1;
+  void *kept = kept_take();
+  if (kept != NULL) {
+    if (lg_pages_move(kept, LG_RANGE_FIRST, base)) return (int64_t)LG_RANGE_FIRST;
+    lg_pages_unmap(kept, LG_RANGE_FIRST);
+  }
+  return lg_pages_commit(base, LG_RANGE_FIRST) == 0 ? 0 : -1;
 }
 
 int lg_arena_reserve(struct lg_arena *a, size_t size) {
   struct lg_range *r = &a->range;
   size = round_up(lg_pages_to_reserve(size), LG_RANGE_FIRST);
-  if (size == 0 || LG_PAGES_REFUSED()) return 0;
-  struct kept *k = kept_take(size);
-  if (k != NULL) {
-    *r = (struct lg_range){.pages = k->pages, .pages_size = k->pages_size, .base = (char *)k, .size = size};
-    r->committed = r->high = LG_RANGE_FIRST;
-    return 1;
-  }
+  if (size == 0) return 0;
   size_t pages_size = size + LG_SLAB_SIZE;
   char *pages = lg_pages_reserve(pages_size);
   if (pages == NULL) return 0;
   char *base = (char *)round_up((uintptr_t)pages, LG_SLAB_SIZE);
-  if (lg_pages_commit(pages, (size_t)(base - pages) + LG_RANGE_FIRST) != 0) { /* the reaper writes where it begins */
+  int64_t resident = begin_memory(pages, base);
+  if (resident < 0) {
     lg_pages_unmap(pages, pages_size);
     return 0;
   }
   *r = (struct lg_range){.pages = pages, .pages_size = pages_size, .base = base, .size = size};
   r->committed = LG_RANGE_FIRST;
+  r->high = (size_t)resident;
   return 1;
 }
 
@@ -195,14 +191,16 @@ void lg_range_close(struct lg_arena *a) {
   struct lg_range *r = &a->range;
   if (r->size == 0) return;
   memset(&a->spans, 0, sizeof a->spans);
-  if (r->committed > LG_RANGE_FIRST) {
-    if (r->high - LG_RANGE_FIRST >= LG_REAP_MIN) {
-      lg_reap(r->pages, r->pages_size);
-      return;
-    }
-    lg_pages_uncommit(r->base + LG_RANGE_FIRST, r->committed - LG_RANGE_FIRST);
+  if (r->high >= LG_RANGE_FIRST + LG_REAP_MIN) {
+    lg_reap(r->pages, r->pages_size);
+    return;
   }
-  struct kept *k = (struct kept *)(void *)r->base;
-  *k = (struct kept){.pages = r->pages, .pages_size = r->pages_size, .size = r->size};
-  if (!kept_put(k)) lg_pages_unmap(r->pages, r->pages_size);
+  /* The addresses go back too: a host may limit them (RLIMIT_AS) once its engines are closed. */
+  if (r->high == 0 || !kept_put(r->base)) {
+    lg_pages_unmap(r->pages, r->pages_size);
+    return;
+  }
+  size_t before = (size_t)(r->base - r->pages);
+  if (before != 0) lg_pages_unmap(r->pages, before);
+  lg_pages_unmap(r->base + LG_RANGE_FIRST, r->pages_size - before - LG_RANGE_FIRST);
 }

@@ -38,6 +38,10 @@ int lg_pages_commit(void *pages, size_t size);
 /* The other way: their contents and memory go, the addresses stay reserved. */
 void lg_pages_uncommit(void *pages, size_t size);
 
+/* Move a whole mapping to reserved pages of that size, which it takes the place of: 1; 0, and nothing changed, where the system
+ * has no such call or refuses. */
+int lg_pages_move(void *pages, size_t size, void *to);
+
 /* Move the contents to a mapping of their own, in time that hardly depends on their size; in their place are new pages.
  * NULL, and nothing changed, where the system has no such call or refuses. */
 void *lg_pages_detach(void *pages, size_t size);

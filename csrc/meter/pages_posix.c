@@ -103,6 +103,10 @@ void lg_pages_uncommit(void *pages, size_t size) {
 
 #if defined(__linux__)
 
+int lg_pages_move(void *pages, size_t size, void *to) {
+  return mremap(pages, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, to) != MAP_FAILED;
+}
+
 /* The kernel moves whole page tables, 2 MiB at a step, where both places lie alike within these. MREMAP_DONTUNMAP leaves
  * the old place mapped: a hole there could be anybody's next mapping. It is refused before Linux 5.7. */
 void *lg_pages_detach(void *pages, size_t size) {
@@ -143,6 +147,13 @@ void lg_pages_discard(void *pages, size_t size) { (void)madvise(pages, size, MAD
 void lg_pages_prepare(void *pages, size_t size) { (void)madvise(pages, size, MADV_POPULATE_WRITE); }
 
 #else
+
+int lg_pages_move(void *pages, size_t size, void *to) {
+  (void)pages;
+  (void)size;
+  (void)to;
+  return 0;
+}
 
 void *lg_pages_detach(void *pages, size_t size) {
   (void)pages;

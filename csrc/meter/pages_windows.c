@@ -54,6 +54,13 @@ int lg_pages_commit(void *pages, size_t size) {
 
 void lg_pages_uncommit(void *pages, size_t size) { (void)VirtualFree(pages, size, MEM_DECOMMIT); }
 
+int lg_pages_move(void *pages, size_t size, void *to) {
+  (void)pages;
+  (void)size;
+  (void)to;
+  return 0;
+}
+
 void *lg_pages_detach(void *pages, size_t size) {
   (void)pages;
   (void)size;

@@ -167,7 +167,7 @@ static void test_reservation_refused(void) {
     asked = 0;
     refuse_every = every;
     int reserved = lg_arena_reserve(&a, 640 * MIB + every * 65536);
-    CHECK_INT(reserved, every == 3 ? 0 : reserved); /* asked three times: to look, to reserve, to commit */
+    CHECK(every > 1 || !reserved);
     refuse_every = 0;
     CHECK(lg_arena_realloc(&a, NULL, 0, 100) != NULL);
     lg_arena_close(&a);
