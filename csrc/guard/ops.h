@@ -92,8 +92,8 @@ static int lg_ops_open(struct lg_state *st) {
   int status = lg_protected(L, lg_open_body, st);
   if (status != LUA_OK) return LG_NO_MEMORY;
   lg_arena_seal(&st->meter.arena);
-  st->collected_bytes = st->meter.current;
-  lg_state_keep(st);
+  st->base_bytes = st->collected_bytes = st->meter.current;
+  st->stale = lg_can_keep(st); /* the first run takes the image: an engine that waits for one does without */
   return LG_OK;
 }
 

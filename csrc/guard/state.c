@@ -153,5 +153,5 @@ const char *lg_state_no_stop(const struct lg_state *st) {
   if (st->ops->no_stop != NULL) return st->ops->no_stop;
   if (st->meter.chained != NULL) return "this Lua brings an allocator of its own";
   if (st->meter.arena.range.size == 0) return "the system refused a reservation of addresses";
-  return st->image.data == NULL ? "there was no room for an image of the state" : NULL;
+  return st->image.data == NULL && !st->stale ? "there was no room for an image of the state" : NULL;
 }

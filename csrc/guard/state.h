@@ -131,7 +131,7 @@ struct lg_state {
   struct lg_stop stop;                /* where the run's thread can be sent back to */
   struct lg_image image;              /* of the state between runs; its data is NULL when there is none */
   int dirty;                          /* a run left what is not in the image */
-  int stale;                          /* scripts were compiled that are not in the image */
+  int stale;                          /* the image is to be taken (anew) before the next run */
   int status;                         /* how the protected call ended (run.h) */
   struct lg_compiled compiled;        /* what compiling took in a run that compiles its script */
   const struct lg_request *rq;        /* the run in progress, else NULL */

@@ -402,7 +402,7 @@ void lg_arena_trim(struct lg_arena *a, size_t peak) {
 /* Mappings that go together: to the reaper one by one where they are many bytes. */
 static void mapping_drop(void *pages, size_t size, size_t together) {
   if (together >= LG_REAP_MIN)
-    lg_reap(pages, size);
+    lg_reap(pages, size, pages);
   else
     lg_pages_unmap(pages, size);
 }

@@ -37,10 +37,8 @@ static int kept_put(void *pages) {
   return 0;
 }
 
-/* Make the first of a reservation's memory usable, from where its mapping begins: the reaper writes there. Returns how many
- * bytes of it are resident; -1 when refused. */
-static int64_t begin_memory(char *pages, char *base) {
-  if (base != pages && lg_pages_commit(pages, (size_t)(base - pages)) != 0) return -1;
+/* Make the first of a reservation's memory usable. Returns how many bytes of it are resident; -1 when refused. */
+static int64_t begin_memory(char *base) {
   void *kept = kept_take();
   if (kept != NULL) {
     if (lg_pages_move(kept, LG_RANGE_FIRST, base)) return (int64_t)LG_RANGE_FIRST;
@@ -57,7 +55,7 @@ int lg_arena_reserve(struct lg_arena *a, size_t size) {
   char *pages = lg_pages_reserve(pages_size);
   if (pages == NULL) return 0;
   char *base = (char *)round_up((uintptr_t)pages, LG_SLAB_SIZE);
-  int64_t resident = begin_memory(pages, base);
+  int64_t resident = begin_memory(base);
   if (resident < 0) {
     lg_pages_unmap(pages, pages_size);
     return 0;
@@ -181,7 +179,7 @@ void lg_range_trim(struct lg_arena *a, size_t keep) {
   size_t size = r->high - end;
   if (size >= LG_REAP_MIN) {
     void *detached = lg_pages_detach(r->base + end, size);
-    if (detached != NULL) lg_reap(detached, size);
+    if (detached != NULL) lg_reap(detached, size, detached);
   }
   lg_pages_uncommit(r->base + end, r->committed - end);
   r->committed = r->high = end;
@@ -192,7 +190,7 @@ void lg_range_close(struct lg_arena *a) {
   if (r->size == 0) return;
   memset(&a->spans, 0, sizeof a->spans);
   if (r->high >= LG_RANGE_FIRST + LG_REAP_MIN) {
-    lg_reap(r->pages, r->pages_size);
+    lg_reap(r->pages, r->pages_size, r->base);
     return;
   }
   /* The addresses go back too: a host may limit them (RLIMIT_AS) once its engines are closed. */

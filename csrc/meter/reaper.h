@@ -11,8 +11,8 @@
 
 #define LG_REAP_MIN ((size_t)8 * 1024 * 1024) /* below, giving back takes less than a millisecond */
 
-/* Give a mapping back. */
-void lg_reap(void *pages, size_t size);
+/* Give a mapping back. While it waits, `note` in it, usable and aligned to a page, says so. */
+void lg_reap(void *pages, size_t size, void *note);
 
 /* Bytes that wait to be given back: for tests. */
 size_t lg_reap_waiting(void);

@@ -13,9 +13,10 @@
 /* While pages are freed nothing in the process can map any: so they go in pieces of a millisecond. */
 #define PIECE ((size_t)8 * 1024 * 1024)
 
-/* Begins a mapping that waits. */
+/* Lies in a mapping that waits. */
 struct waiting {
   struct waiting *next;
+  void *pages;
   size_t size;
 };
 
@@ -30,9 +31,9 @@ static int stopping;          /* under mutex */
 static int forks_handled;     /* under mutex */
 static pthread_t thread;      /* under mutex, when started */
 
-static void give_back(struct waiting *w, size_t size) {
-  for (size_t end = size; end > PIECE; end -= PIECE) lg_pages_discard((char *)w + end - PIECE, PIECE);
-  lg_pages_unmap(w, size);
+static void give_back(void *pages, size_t size) {
+  for (size_t end = size; end > PIECE; end -= PIECE) lg_pages_discard((char *)pages + end - PIECE, PIECE);
+  lg_pages_unmap(pages, size);
 }
 
 static void *reap_thread(void *unused) {
@@ -44,10 +45,11 @@ static void *reap_thread(void *unused) {
   for (;;) {
     struct waiting *w = first;
     if (w != NULL) {
+      void *pages = w->pages;
       size_t size = w->size;
       first = w->next;
       (void)pthread_mutex_unlock(&mutex);
-      give_back(w, size);
+      give_back(pages, size);
       (void)pthread_mutex_lock(&mutex);
       waiting_size -= size;
     } else if (stopping) {
@@ -100,20 +102,21 @@ static int start(void) {
   return started;
 }
 
-void lg_reap(void *pages, size_t size) {
-  struct waiting *w = pages;
+void lg_reap(void *pages, size_t size, void *note) {
+  struct waiting *w = note;
   LG_UNPOISON(w, sizeof *w);
   (void)pthread_mutex_lock(&mutex);
   int taken = (waiting_size == 0 || (size <= BACKLOG && waiting_size <= BACKLOG - size)) && start();
   if (taken) {
     w->next = first;
+    w->pages = pages;
     w->size = size;
     first = w;
     waiting_size += size;
     (void)pthread_cond_signal(&wake);
   }
   (void)pthread_mutex_unlock(&mutex);
-  if (!taken) give_back(w, size);
+  if (!taken) give_back(pages, size);
 }
 
 size_t lg_reap_waiting(void) {
