@@ -62,11 +62,12 @@ static int lg_collect(lua_State *L) {
 
 /* Whether the state has grown so much from `clean` bytes that it is worth cleaning. A small one always: putting its image back
  * takes less than a microsecond, and then each run of a script shows the same figures. Where an engine holds much compiled code,
- * it waits until there is an eighth of that, so that the cost of a run or a compile does not grow with what the engine holds. */
+ * it waits until there is an eighth of that, so that the cost of a run or a compile does not grow with what the engine holds; but
+ * no more than a sixteenth of a run's limit, which the next run could hold in its place. */
 static int lg_worth_cleaning(const struct lg_state *st, size_t clean) {
   enum { LG_SMALL_STATE = 1 << 16 };
   size_t garbage = st->meter.current > clean ? st->meter.current - clean : 0;
-  return clean <= LG_SMALL_STATE || garbage > clean / 8;
+  return clean <= LG_SMALL_STATE || garbage > clean / 8 || garbage > st->rq->memory_limit / 16;
 }
 
 /* Where runs may be given up; NULL for nowhere. */
