@@ -79,6 +79,8 @@ SYSTEM_CALLS = (
 )  # fmt: skip
 WRAPPED = tuple(f"-Wl,--wrap={name}" for name in SYSTEM_CALLS)
 
+SOON_STILL = "-DLG_WATCH_STILL_NS=1000000"
+
 PROGRAMS = (
     Program("test_procfs", ("probe/procfs.c",)),
     Program("test_probe_unsupported", ("probe/unsupported.c",)),
