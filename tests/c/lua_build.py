@@ -34,7 +34,7 @@ words = [word.encode() for word in (driver, module.__file__, *arguments)]
 sys.exit(ctypes.CDLL(driver).lg_driver_main(len(words), (ctypes.c_char_p * (len(words) + 1))(*words)))
 """
 """Runs a driver inside Python, on the Lua that one of lupa's modules holds."""
-DRIVEN = ("buf.c", "cputime_posix.c", "hardstop.c", "machine_elf.c", "stackfloor.c")
+DRIVEN = ("buf.c", "cputime_posix.c", "hardstop.c", "machine_elf.c", "stackfloor.c", "state.c", "watchdog.c")
 """What the library's functions are linked with, of csrc/guard, where no run is guarded."""
 UNUSED = {"lua.c", "luac.c", "ltests.c", "onelua.c", "print.c"}
 """Sources of a Lua that are programs or debugging aids, not the library."""
