@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import time
 from functools import partial
 from statistics import median
 
@@ -16,6 +17,7 @@ from luagauge import LuaEngine, ScriptConfig
 
 TOPIC = "heap size"
 MANY_SCRIPTS = 100
+SETTLED_S = 0.05
 ROOMY = ScriptConfig(memory_limit_mb=4096, timeout_ms=600_000)
 # Small tables, as programs keep them: on Lua 5.4 8,000 of them take 1 MiB with their places in the array.
 HOLDER = """
@@ -95,7 +97,19 @@ def resident_after(kind: str, size_mib: int) -> float:
     before = process.memory_info().rss
     for call in calls:
         call()
-    return (process.memory_info().rss - before) / MIB
+    return (settled_rss(process) - before) / MIB
+
+
+def settled_rss(process: psutil.Process) -> int:
+    """Return the RSS once it has not fallen for 50 ms: a large run's memory is given back on a thread of its own."""
+    least = int(process.memory_info().rss)
+    quiet_until = time.monotonic() + SETTLED_S
+    while time.monotonic() < quiet_until:
+        time.sleep(SETTLED_S / 10)
+        now = int(process.memory_info().rss)
+        if now < least:
+            least, quiet_until = now, time.monotonic() + SETTLED_S
+    return least
 
 
 def measure(effort: Effort) -> list[Figure]:
