@@ -114,9 +114,9 @@ def find_lua(version: str) -> int:
     """
     name = _import_lua(version)
     path = sys.modules[f"lupa.{name}"].__file__
-    address, missing = _binding.resolve_lua(name, str(path))
+    address, why, _ = _binding.resolve_lua(name, str(path))
     if address == 0:
-        raise PlatformUnavailableError(f"lupa's {name} module does not offer the Lua C API here: {missing} is missing")
+        raise PlatformUnavailableError(f"lupa's {name} module does not offer the Lua C API here: {why}")
     return address
 
 
