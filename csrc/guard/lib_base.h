@@ -392,7 +392,7 @@ static int lg_call_function(lua_State *L) {
   struct lg_state *st = lg_state_of(L);
   int index = (int)lua_tointeger(L, lua_upvalueindex(1));
   const char *name = st->function_names[index];
-  if ((const char *)__builtin_frame_address(0) < st->host_floor) return luaL_error(L, "C stack overflow");
+  if ((const char *)LG_FRAME_ADDRESS() < st->host_floor) return luaL_error(L, "C stack overflow");
   lg_poll(st, L);
   lg_pack_arguments(L, st, name);
   lg_buf_reset(&st->result, 1 << 16);
