@@ -24,7 +24,7 @@ PROBE_SOURCES = {
 # What one system does in its own way: the file of a contract whose name ends like this.
 WINDOWS, MACOS = sys.platform == "win32", sys.platform == "darwin"
 SYSTEM = "windows" if WINDOWS else "posix"
-OS_SOURCES = [f"csrc/os/library_{SYSTEM}.c", f"csrc/os/sync_{SYSTEM}.c"]
+OS_SOURCES = [*(f"csrc/os/{name}_{SYSTEM}.c" for name in ("clock", "library", "sync"))]
 METER_SOURCES = [
     *sorted(path.as_posix() for path in Path("csrc/meter").glob("*.c") if not path.name.startswith("pages_")),
     f"csrc/meter/pages_{SYSTEM}.c",

@@ -5,8 +5,8 @@
 #define LG_LIB_BASE_H
 
 #include <string.h>
-#include <time.h>
 
+#include "../os/clock.h"
 #include "cstack.h"
 #include "pack.h"
 #include "poll.h"
@@ -15,9 +15,7 @@
 
 /* Wall-clock seconds, for log entries: what time.time() gives. */
 static double lg_wall_seconds(void) {
-  struct timespec ts;
-  if (timespec_get(&ts, TIME_UTC) != TIME_UTC) return 0;
-  return (double)ts.tv_sec + (double)ts.tv_nsec * 1e-9;
+  return (double)lg_wall_ns() * 1e-9;
 }
 
 /* Record one log entry whose message is the strings at first..top joined by tabs. Entries beyond the bounds are dropped

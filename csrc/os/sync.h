@@ -14,15 +14,12 @@
 #ifndef LG_SYNC_H
 #define LG_SYNC_H
 
-#include <stdint.h>
+#include "clock.h"
 
 #ifdef _WIN32
 #include "sync_windows.h"
 #else
 #include "sync_posix.h"
 #endif
-
-/* Monotonic clock, ns; -1 when it cannot be read (errno). Any thread, signal-safe. */
-int64_t lg_now_ns(void);
 
 #endif

@@ -5,12 +5,6 @@
 
 #include "sync.h"
 
-int64_t lg_now_ns(void) {
-  struct timespec ts;
-  if (clock_gettime(CLOCK_MONOTONIC, &ts) != 0) return -1;
-  return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
-}
-
 int lg_event_make(lg_event *e) {
   pthread_condattr_t attr;
   int rc = pthread_condattr_init(&attr);

@@ -19,15 +19,6 @@ void lg_mutex_unlock(lg_mutex *m) { ReleaseSRWLockExclusive(lock_of(m)); }
 
 void lg_mutex_renew(lg_mutex *m) { InitializeSRWLock(lock_of(m)); }
 
-int64_t lg_now_ns(void) {
-  LARGE_INTEGER now;
-  LARGE_INTEGER frequency;
-  (void)QueryPerformanceFrequency(&frequency); /* neither fails since Windows XP (their manual pages) */
-  (void)QueryPerformanceCounter(&now);
-  int64_t whole = now.QuadPart / frequency.QuadPart;
-  return whole * 1000000000 + now.QuadPart % frequency.QuadPart * 1000000000 / frequency.QuadPart;
-}
-
 /* An ordinary timer comes up to 16 ms late, a condition variable too. */
 int lg_event_make(lg_event *e) {
   if (e->woken == NULL) e->woken = CreateEventW(NULL, FALSE, FALSE, NULL);

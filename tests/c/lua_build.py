@@ -43,6 +43,7 @@ DRIVEN = (
     "guard/state.c",
     "guard/tell_posix.c",
     "guard/watchdog.c",
+    "os/clock_posix.c",
     "os/library_posix.c",
     "os/sync_posix.c",
 )

@@ -50,6 +50,7 @@ ARENA = (
     "meter/image.c",
     "meter/pages_posix.c",
     "meter/reaper.c",
+    "os/clock_posix.c",
     "os/sync_posix.c",
 )
 
