@@ -11,7 +11,7 @@ import pytest
 from cli_process import ENDLESS, TIMEOUT_S, call, environment
 
 import luagauge
-from luagauge import _lupa
+from luagauge import _finder
 
 
 def test_check_prints_a_line_for_each_file(tmp_path: Path) -> None:
@@ -61,8 +61,8 @@ def test_doctor_tries_every_lua_and_says_what_it_found() -> None:
     assert facts["healthy"] is True
     assert facts["luagauge"] == luagauge.__version__
     assert list(facts["lua"]) == list(luagauge.LUA_VERSIONS)
-    source = _lupa.strategy("5.4")
-    for lua, problem in _lupa.available().items():
+    source = _finder.strategy("5.4")
+    for lua, problem in _finder.available().items():
         found = facts["lua"][lua]
         assert found["problem"] == problem
         assert found["usable"] is found["ok"] is (problem is None)

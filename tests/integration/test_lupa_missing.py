@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 from cli_process import TIMEOUT_S, environment
 
-from luagauge import _lupa
+from luagauge import _finder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -151,10 +151,10 @@ def test_oldest_lupa_is_the_one_required() -> None:
     """What is refused at run time is what pip would not install."""
     required = [one for one in requires("luagauge") or [] if one.startswith("lupa")]
     assert len(required) == 1
-    assert f">={_lupa.OLDEST_LUPA}" in required[0]
+    assert f">={_finder.OLDEST_LUPA}" in required[0]
 
 
 @pytest.mark.parametrize("version", ["2.8", "2.8.0", "2.8rc1", "2.10", "2.9.dev0", "3.0", "10.0"])
 def test_later_lupas_are_taken(version: str) -> None:
     """Numbers are compared as numbers."""
-    _lupa.check_version(version)
+    _finder.check_version(version)

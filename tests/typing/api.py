@@ -139,7 +139,7 @@ def read(result: ScriptResult) -> None:
         used_bytes: int = memory.used_bytes
         process: MemoryDelta | None = memory.process
         shared: bool = memory.process_shared
-        source: Literal["allocator", "lupa"] = memory.source
+        source: Literal["allocator"] = memory.source
         use(start, peak, used_bytes, process, shared, source)
     result.output = 1  # type: ignore[misc]
 
