@@ -38,6 +38,7 @@ GUARD_SOURCES = [
     "csrc/guard/watchdog.c",
 ]
 LUA_SOURCES = [
+    "csrc/os/library_posix.c",
     "csrc/lua/resolve.c",
     # The core, once per Lua version.
     "csrc/lua/lua51.c",

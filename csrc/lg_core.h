@@ -33,7 +33,7 @@ struct lg_core {
   void (*state_free)(struct lg_state *st);
   int (*state_interrupt)(struct lg_state *st, int reason);
   void (*state_figures)(const struct lg_state *st, struct lg_core_figures *figures);
-  int (*ops_resolve)(const char *instance, const char *path, const struct lg_ops **ops, const char **missing);
+  int (*ops_resolve)(const char *instance, const char *path, const struct lg_ops **ops, const char **why);
 };
 
 /* The one instance. Never freed; any thread. */

@@ -146,15 +146,17 @@ static PyObject *fast_resolve(PyObject *module, PyObject *args) {
   if (fast == NULL || !PyArg_ParseTuple(args, "ss", &instance, &path)) {
     return NULL;
   }
-  if (fast->core->ops_resolve == NULL) {
-    return Py_BuildValue("(is)", 0, "this build has no Lua core");
-  }
   const struct lg_ops *ops = NULL;
-  const char *missing = "";
-  if (fast->core->ops_resolve(instance, path, &ops, &missing) != LG_OK) {
-    return Py_BuildValue("(is)", 0, missing);
+  const char *why = "";
+  int status = fast->core->ops_resolve(instance, path, &ops, &why);
+  if (status == LG_OS_ERROR) { /* its text is the system's, in whatever bytes */
+    PyErr_Format(PyExc_OSError, "%s", why);
+    return NULL;
   }
-  return Py_BuildValue("(Ns)", PyLong_FromVoidPtr((void *)(uintptr_t)ops), "");
+  if (status != LG_OK) {
+    return Py_BuildValue("(iss)", 0, why, "");
+  }
+  return Py_BuildValue("(Nss)", PyLong_FromVoidPtr((void *)(uintptr_t)ops), "", ops->lua_release);
 }
 
 static int engine_traverse(PyObject *self, visitproc visit, void *arg) {
@@ -226,7 +228,7 @@ static PyType_Spec engine_spec = {
 
 static PyMethodDef engine_functions[] = {
     {"resolve", fast_resolve, METH_VARARGS,
-     "resolve(instance, path) -> (address of the core's calls or 0, what is missing)"},
+     "resolve(instance, path) -> (address of the core's calls or 0, why not, the Lua's release)"},
     {"state", fast_state, METH_VARARGS,
      "state(ops, names, functions, environ, limits, config, main_thread, prelude) -> State"},
     {NULL, NULL, 0, NULL},

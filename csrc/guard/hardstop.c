@@ -1,13 +1,12 @@
-#define _GNU_SOURCE
 #include "hardstop.h"
 
-#include <dlfcn.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "../meter/arena_slab.h"
+#include "../os/library.h"
 #include "cputime.h"
 
 /* The call of this thread that executes Lua now; NULL in a host function, and where no Lua runs. Read by the signal handler: see
@@ -78,8 +77,11 @@ void lg_stop_redirect(void *context) {
 /* The functions' addresses, which C keeps apart from objects'. */
 #define LG_CODE(f) ((const void *)(uintptr_t)(f))
 
-const char *lg_stop_find_text(const void *lua_function, struct lg_text *text) {
+const char *lg_stop_find_text(const void *lua_function, const void *const own[2], struct lg_text *text) {
+  *text = (struct lg_text){0, 0};
   if (!lg_text_find(lua_function, text)) return "where Lua's code lies is not known on this platform, or in this build";
+  if (own != NULL) *text = (struct lg_text){(uintptr_t)own[0], (uintptr_t)own[1]};
+  if (!lg_text_holds(text, (uintptr_t)lua_function)) return "Lua's module says wrongly where its code lies";
   const struct {
     const char *what;
     const void *code;
@@ -88,8 +90,9 @@ const char *lg_stop_find_text(const void *lua_function, struct lg_text *text) {
       {"snprintf", LG_CODE(snprintf)},
       {"strtod", LG_CODE(strtod)},
       {"memcpy", LG_CODE(memcpy)},
-      {"the stack unwinder", dlsym(RTLD_DEFAULT, "_Unwind_RaiseException")},
-      {"Python", dlsym(RTLD_DEFAULT, "PyObject_Call")},
+      {"the stack unwinder", lg_library_code("_Unwind_RaiseException")},
+      {"the stack unwinder", lg_library_code("RtlUnwindEx")},
+      {"Python", lg_library_code("PyObject_Call")},
       {"luagauge", LG_CODE(lg_stop_call)},
   };
   for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {

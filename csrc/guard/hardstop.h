@@ -57,7 +57,8 @@ int lg_stop_wanted(const struct lg_stop *stop, const void *context);
 /* Where lg_stop_wanted() has answered 1: let the interrupted thread go on in lg_stop_call(), which then answers 1. */
 void lg_stop_redirect(void *context);
 
-/* Find Lua's text by one of its functions. NULL, or why there is no hard stop with it. */
-const char *lg_stop_find_text(const void *lua_function, struct lg_text *text);
+/* Find Lua's text: from own[0] up to own[1], where the module says so itself, else by one of Lua's functions. NULL, or why there
+ * is no hard stop with it. */
+const char *lg_stop_find_text(const void *lua_function, const void *const own[2], struct lg_text *text);
 
 #endif

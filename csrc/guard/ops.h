@@ -2,6 +2,7 @@
 #ifndef LG_OPS_H
 #define LG_OPS_H
 
+#include "../lua/release.h"
 #include "run.h"
 
 static int lg_release_body(lua_State *L) {
@@ -81,6 +82,9 @@ static lua_State *lg_new_state(struct lg_state *st) {
 #endif
 }
 
+/* What was found serves a state, and is the same from then on. Under the GIL. */
+static int lg_ops_taken;
+
 static int lg_ops_open(struct lg_state *st) {
   lua_State *L = lg_new_state(st);
   if (L == NULL) return LG_NO_MEMORY;
@@ -91,6 +95,7 @@ static int lg_ops_open(struct lg_state *st) {
 #endif
   int status = lg_protected(L, lg_open_body, st);
   if (status != LUA_OK) return LG_NO_MEMORY;
+  lg_ops_taken = 1;
   lg_arena_seal(&st->meter.arena);
   st->base_bytes = st->collected_bytes = st->meter.current;
   st->stale = lg_can_keep(st); /* the first run takes the image: an engine that waits for one does without */
@@ -122,9 +127,14 @@ static struct lg_ops lg_ops_table = {
     .arm = lg_ops_arm,
 };
 
-/* Fill lg_api from a loaded shared object: lookup(handle, name) is dlsym or a test's own. */
-const struct lg_ops *LG_NAME(resolve)(void *(*lookup)(void *handle, const char *name), void *handle,
-                                      const char **missing) {
+/* Fill lg_api from a loaded shared object: lookup(handle, name) is lg_library_find() or a test's own. Once a state of this Lua
+ * was made, what it stands on cannot be exchanged: NULL goes to *missing then, else the name of what is missing. */
+const struct lg_ops *LG_NAME(resolve)(lg_lookup lookup, void *handle, const char **missing) {
+  static void *from;
+  if (lg_ops_taken && handle != from) {
+    *missing = NULL;
+    return NULL;
+  }
   struct lg_api_table table;
   for (size_t i = 0; i < sizeof lg_api_entries / sizeof lg_api_entries[0]; i++) {
     void *symbol = lookup(handle, lg_api_entries[i].name);
@@ -135,7 +145,10 @@ const struct lg_ops *LG_NAME(resolve)(void *(*lookup)(void *handle, const char *
     memcpy((char *)&table + lg_api_entries[i].offset, &symbol, sizeof symbol);
   }
   lg_api = table;
-  lg_ops_table.no_stop = lg_stop_find_text((const void *)(uintptr_t)lua_gettop, &lg_ops_table.text);
+  from = handle;
+  lg_lua_release(lookup, handle, lg_ops_table.lua_release, sizeof lg_ops_table.lua_release);
+  const void *const *own = lookup(handle, "luagauge_text");
+  lg_ops_table.no_stop = lg_stop_find_text((const void *)(uintptr_t)lua_gettop, own, &lg_ops_table.text);
   return &lg_ops_table;
 }
 

@@ -106,7 +106,8 @@ struct lg_ops {
   void (*arm)(struct lg_state *st);
   /* Lua's code, found when the functions were. */
   struct lg_text text;
-  const char *no_stop; /* NULL, or why there is no hard stop with this Lua */
+  const char *no_stop;  /* NULL, or why there is no hard stop with this Lua */
+  char lua_release[48]; /* as lua/release.h reads it */
 };
 
 /* What compiling took where it is a part of the run. */
@@ -209,8 +210,9 @@ void lg_state_free(struct lg_state *st);
 /* End the run in progress, if any, from any thread. 1 when a run was told to stop, 0 when nothing runs. */
 int lg_state_interrupt(struct lg_state *st, int reason);
 
-/* The version's calls, resolved from the shared object at `path` that is already loaded. LG_OK, LG_UNSUPPORTED (a
- * symbol is missing: its name goes to *missing), LG_BAD_ARGUMENT (unknown instance). Under the GIL. */
-int lg_ops_resolve(const char *instance, const char *path, const struct lg_ops **ops, const char **missing);
+/* The version's calls, found in the shared object at `path`, which is loaded if it was not. LG_OK; LG_UNSUPPORTED: a symbol is
+ * missing, or another module serves that Lua already; LG_OS_ERROR: it cannot be loaded. *why says so in words, until the next
+ * call. LG_BAD_ARGUMENT: unknown instance. Under the GIL. */
+int lg_ops_resolve(const char *instance, const char *path, const struct lg_ops **ops, const char **why);
 
 #endif

@@ -1,9 +1,9 @@
-/* Finds the Lua C API of one of lupa's extension modules, which is loaded already. */
-#define _GNU_SOURCE
-#include <dlfcn.h>
+/* Finds the Lua C API in a module: one that the wheel carries, or one of lupa's. */
+#include <stdio.h>
 #include <string.h>
 
 #include "../guard/state.h"
+#include "../os/library.h"
 #include "lg_status.h"
 
 typedef const struct lg_ops *(*resolve_fn)(void *(*lookup)(void *, const char *), void *handle, const char **missing);
@@ -25,17 +25,21 @@ static const struct {
     {"luajit21", lg_luajit21_resolve},
 };
 
-int lg_ops_resolve(const char *instance, const char *path, const struct lg_ops **ops, const char **missing) {
+int lg_ops_resolve(const char *instance, const char *path, const struct lg_ops **ops, const char **why) {
+  static char text[512];
   for (size_t i = 0; i < sizeof instances / sizeof instances[0]; i++) {
     if (strcmp(instances[i].name, instance) != 0) continue;
-    /* The handle is never closed: the functions found through it are used for as long as the process lives. */
-    void *handle = dlopen(path, RTLD_NOW | RTLD_NOLOAD | RTLD_LOCAL);
-    if (handle == NULL) {
-      *missing = "the module itself: it is not loaded";
-      return LG_UNSUPPORTED;
-    }
-    *ops = instances[i].resolve(dlsym, handle, missing);
-    return *ops == NULL ? LG_UNSUPPORTED : LG_OK;
+    void *library = lg_library_open(path, text, sizeof text);
+    *why = text;
+    if (library == NULL) return LG_OS_ERROR;
+    const char *missing = "";
+    *ops = instances[i].resolve(lg_library_find, library, &missing);
+    if (*ops != NULL) return LG_OK;
+    if (missing == NULL)
+      *why = "another module serves this Lua in this process already";
+    else
+      (void)snprintf(text, sizeof text, "%s is missing", missing);
+    return LG_UNSUPPORTED;
   }
   return LG_BAD_ARGUMENT;
 }

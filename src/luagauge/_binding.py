@@ -227,15 +227,19 @@ _fast.set_types(FAST_OBJECTS)
 # --- Lua states -------------------------------------------------------------------------------------------------------
 
 
-def resolve_lua(instance: str, path: str) -> tuple[int, str]:
-    """Find the Lua C API in one of lupa's loaded modules.
+def resolve_lua(instance: str, path: str) -> tuple[int, str, str]:
+    """Find the Lua C API in a module, which is loaded if it was not.
 
     Args:
         instance: `"lua54"` and the like.
         path: The module's file.
 
     Returns:
-        The address of the core's calls for that Lua, and `""`; or 0, and what is missing.
+        The address of the core's calls for that Lua, `""`, and its exact release (`"Lua 5.4.8"`, `""` where it does not
+        say); or 0, why not in words (`"lua_gettop is missing"`), and `""`.
+
+    Raises:
+        OSError: The module cannot be loaded; the system's reason is its text.
     """
     return _fast.resolve(instance, path)
 

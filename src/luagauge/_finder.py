@@ -117,11 +117,11 @@ def _find_carried(name: str, release: str) -> FoundLua:
     try:
         if sys.platform != "win32" and not _is_whole(path):
             raise _damaged(path, "is cut off")
-        address, missing, found = _binding.resolve_lua(name, path)
+        address, why, found = _binding.resolve_lua(name, path)
     except OSError as error:
-        raise _damaged(path, f"cannot be read ({error.strerror})") from error
+        raise _damaged(path, f"cannot be loaded ({error.strerror or error})") from error
     if address == 0:
-        raise _damaged(path, f"cannot be used ({missing} is missing)")
+        raise _damaged(path, f"cannot be used ({why})")
     if found != release:
         raise _damaged(path, f"holds {found}, and {_RELEASES} says {release}")
     return FoundLua(address, found, "luagauge", path)
@@ -251,10 +251,10 @@ def _find_lupas(version: str) -> FoundLua:
             f"the installed lupa's {name} module holds Lua {spoken}, not {version}; {_REMEDY} --force-reinstall"
         )
     path = str(module.__file__)
-    address, missing, release = _binding.resolve_lua(name, path)
+    address, why, release = _binding.resolve_lua(name, path)
     if address == 0:
         raise PlatformUnavailableError(
-            f"lupa's {name} module does not offer the Lua C API here ({missing} is missing), and this installation of "
+            f"lupa's {name} module does not offer the Lua C API here ({why}), and this installation of "
             f"luagauge carries no Lua {version} of its own; {_OTHER_LUA}"
         )
     return FoundLua(address, release, "lupa", path)

@@ -34,8 +34,17 @@ words = [word.encode() for word in (driver, module.__file__, *arguments)]
 sys.exit(ctypes.CDLL(driver).lg_driver_main(len(words), (ctypes.c_char_p * (len(words) + 1))(*words)))
 """
 """Runs a driver inside Python, on the Lua that one of lupa's modules holds."""
-DRIVEN = ("buf.c", "cputime_posix.c", "hardstop.c", "machine_elf.c", "stackfloor.c", "state.c", "watchdog.c")
-"""What the library's functions are linked with, of csrc/guard, where no run is guarded."""
+DRIVEN = (
+    "guard/buf.c",
+    "guard/cputime_posix.c",
+    "guard/hardstop.c",
+    "guard/machine_elf.c",
+    "guard/stackfloor.c",
+    "guard/state.c",
+    "guard/watchdog.c",
+    "os/library_posix.c",
+)
+"""What the library's functions are linked with, of csrc, beside the meter."""
 UNUSED = {"lua.c", "luac.c", "ltests.c", "onelua.c", "print.c"}
 """Sources of a Lua that are programs or debugging aids, not the library."""
 
@@ -153,7 +162,7 @@ def build_driver(
     tag = "" if libs is None else "-" + Path(libs).stem
     result = build_folder() / f"{Path(source).stem}{tag}-{version.name}-{variant}{'.so' if shared else ''}"
     meter = sorted(path for path in (ROOT / "csrc" / "meter").glob("*.c") if path.name != "pages_windows.c")
-    files = [C_TESTS / source, *meter, *(ROOT / "csrc" / "guard" / name for name in DRIVEN)]
+    files = [C_TESTS / source, *meter, *(ROOT / "csrc" / name for name in DRIVEN)]
     headers = [*(ROOT / "csrc").rglob("*.h"), *C_TESTS.glob("*.h")]
     if not is_current(result, [*files, *headers]):
         command = [*compiler(), "-std=c11", "-g", *WARNINGS, *VARIANTS[variant], *version.defines, *extra]

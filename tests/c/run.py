@@ -53,6 +53,7 @@ ARENA = (
 )
 
 GUARD = (
+    "os/library_posix.c",
     "guard/watchdog.c",
     "guard/state.c",
     "guard/stackfloor.c",

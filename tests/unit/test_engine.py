@@ -85,7 +85,7 @@ def test_engine_needs_every_call_of_lua(monkeypatch: pytest.MonkeyPatch) -> None
     """Where the module lacks a call and the wheel has no Lua of its own, the error names the call and what to do."""
     _finder.find_lua.cache_clear()
     monkeypatch.setattr(_finder, "carried_releases", dict)
-    monkeypatch.setattr(_binding, "resolve_lua", lambda instance, path: (0, f"lua_close of {instance}", ""))
+    monkeypatch.setattr(_binding, "resolve_lua", lambda instance, path: (0, f"lua_close of {instance} is missing", ""))
     with pytest.raises(PlatformUnavailableError, match=r"lua_close of lua54 is missing.*; install a luagauge wheel"):
         LuaEngine()
     assert "lua_close of luajit21" in str(_finder.available()["luajit2.1"])
