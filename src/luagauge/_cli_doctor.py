@@ -230,5 +230,7 @@ def _lua_text(found: dict[str, Any]) -> str:
         return f"failed: {found['problem']}"
     text = f"{found['release']} of {_OWNERS[found['module']]}, exact figures, memory limit {found['memory_limit']}, "
     text += f"deadline of {found['deadline_ms']:g} ms ended a run after {found['stopped_after_ms']:.1f} ms"
-    text += f" by {_BY[found['deadlines']]}, hard stop {'' if found['hard_stop'] == 'on' else 'off: '}{found['hard_stop']}"
+    text += (
+        f" by {_BY[found['deadlines']]}, hard stop {'' if found['hard_stop'] == 'on' else 'off: '}{found['hard_stop']}"
+    )
     return text + (f"; {found['note']}" if found["note"] else "")

@@ -85,15 +85,23 @@ def carried_releases() -> dict[str, str]:
         return {}
     except (OSError, UnicodeDecodeError) as error:
         raise _damaged(_RELEASES, f"cannot be read ({error})") from error
+    versions = {name: version for version, name in MODULES.items()}
     releases: dict[str, str] = {}
     for line in lines:
         name, _, release = line.partition(" ")
-        if name not in MODULES.values() or name in releases or not re.fullmatch(r"(Lua|LuaJIT) \d[\d.]*\S*", release):
+        version = versions.get(name)
+        if version is None or name in releases or not _is_of(release, version):
             raise _damaged(_RELEASES, f"has the line {line!r}, which names no Lua and its release")
         releases[name] = release
     if not releases:
         raise _damaged(_RELEASES, "is empty")
     return releases
+
+
+def _is_of(release: str, version: str) -> bool:
+    """Return whether a release, such as `"Lua 5.4.8"`, is one of a Lua version."""
+    start = f"LuaJIT {version[6:]}" if version.startswith("luajit") else f"Lua {version}"
+    return re.fullmatch(re.escape(start) + r"[.-][^\s]+", release) is not None
 
 
 def _names_in(directory: str) -> list[str]:
@@ -224,6 +232,13 @@ def lupa_is_needed() -> bool:
     return any(name not in carried and _has_lupas(version) for version, name in MODULES.items())
 
 
+def _other_version(name: str, held: str, version: str) -> PlatformUnavailableError:
+    """Return the error for a module of lupa's that is not what its name says."""
+    return PlatformUnavailableError(
+        f"the installed lupa's {name} module holds {held}, not {version}; {_REMEDY} --force-reinstall"
+    )
+
+
 def _find_lupas(version: str) -> FoundLua:
     """Find lupa's module.
 
@@ -232,7 +247,8 @@ def _find_lupas(version: str) -> FoundLua:
     """
     if not _has_lupas(version):
         raise PlatformUnavailableError(
-            'there is no LuaJIT 2.0 for Windows: luagauge carries none, and lupa\'s module hides the Lua C API; use "luajit2.1"'
+            "there is no LuaJIT 2.0 for Windows: luagauge carries none, and lupa's module hides the Lua C API; "
+            'use "luajit2.1"'
         )
     _check_lupa()
     name = MODULES[version]
@@ -247,9 +263,7 @@ def _find_lupas(version: str) -> FoundLua:
     # The core's calls are compiled for one version each: in another's library they would read what is not there.
     spoken = ".".join(str(part) for part in module.LUA_VERSION)
     if spoken != version and not (spoken == "5.1" and version.startswith("luajit")):
-        raise PlatformUnavailableError(
-            f"the installed lupa's {name} module holds Lua {spoken}, not {version}; {_REMEDY} --force-reinstall"
-        )
+        raise _other_version(name, f"Lua {spoken}", version)
     path = str(module.__file__)
     address, why, release = _binding.resolve_lua(name, path)
     if address == 0:
@@ -257,6 +271,8 @@ def _find_lupas(version: str) -> FoundLua:
             f"lupa's {name} module does not offer the Lua C API here ({why}), and this installation of "
             f"luagauge carries no Lua {version} of its own; {_OTHER_LUA}"
         )
+    if not _is_of(release, version):  # LUA_VERSION does not tell LuaJIT from 5.1
+        raise _other_version(name, release or "a Lua that does not say which it is", version)
     return FoundLua(address, release, "lupa", path)
 
 

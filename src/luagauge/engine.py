@@ -14,7 +14,6 @@ from luagauge.config import ScriptConfig, ScriptContext
 from luagauge.errors import ConfigurationError, ScriptError, ScriptSyntaxError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from types import TracebackType
 
     from luagauge.results import ScriptResult

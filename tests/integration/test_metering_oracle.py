@@ -8,7 +8,6 @@ middle of scripts, and between runs.
 from __future__ import annotations
 
 import ctypes
-import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
