@@ -107,7 +107,7 @@ def _examine_carried() -> tuple[dict[str, str], str | None]:
 
 
 def _examine_lupa(*, needed: bool) -> tuple[str | None, str | None]:
-    """Return lupa's version, and why it cannot do where it has to; by its own word first, then by that of its metadata."""
+    """Return lupa's version, and why it cannot do where it has to; by its own word first, then by its metadata's."""
     version = None
     try:
         for version in (lupa_version(), _installed("lupa") or OLDEST_LUPA):
@@ -133,8 +133,8 @@ def _examine_lua(version: str, problem: str | None) -> dict[str, Any]:
     """Run three small scripts on one Lua: one is measured, one is over its memory limit, one over its time."""
     found: dict[str, Any] = {
         "usable": problem is None, "ok": False, "problem": problem, "module": None, "path": None, "release": None,
-        "source": None, "memory_limit": None, "deadlines": None, "hard_stop": None, "deadline_ms": None, "stopped_after_ms": None,
-        "note": None,
+        "source": None, "memory_limit": None, "deadlines": None, "hard_stop": None, "deadline_ms": None,
+        "stopped_after_ms": None, "note": None,
     }  # fmt: skip
     if problem is not None:
         return found
