@@ -153,7 +153,7 @@ def _is_whole(path: str) -> bool:
         entry, count = struct.unpack_from(order + counts, head, counts_at)
         file.seek(table)
         headers = file.read(entry * count)
-    if len(headers) < entry * count:
+    if len(headers) < entry * count or entry < size_at + struct.calcsize(part):
         return False
     for at in range(0, len(headers), entry):
         (of,) = struct.unpack_from(order + "I", headers, at)

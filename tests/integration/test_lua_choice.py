@@ -27,6 +27,7 @@ LINE = f"luajit21 {JIT.release}\n"
 FILE = f"luagauge_luajit21{SUFFIX}"
 REPAIR = "; pip install --force-reinstall luagauge"
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="lupa's modules for Windows export no Lua API")
+POSIX_NAMES = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere names are text")
 ELF = pytest.mark.skipif(
     sys.platform != "linux" or sys.maxsize < 1 << 32 or sys.byteorder != "little",
     reason="it edits 64-bit little-endian ELF files",
@@ -79,6 +80,20 @@ def test_wheels_own_module_comes_before_lupas(tmp_path: Path) -> None:
     assert (output, module, release) == (42, "luagauge", JIT.release)
     assert Path(path).samefile(folder / FILE)
     assert found["imported"] is False
+
+
+NAMES = ["with a space", "J\u00f6rg \u65e5\u672c", pytest.param("\udcff\udc80", marks=POSIX_NAMES)]
+
+
+@pytest.mark.parametrize("name", NAMES, ids=ascii)
+def test_wheels_own_module_is_found_in_any_folder(tmp_path: Path, name: str) -> None:
+    """Also where the folder's name is no ASCII, or no text at all."""
+    folder = tmp_path / name
+    folder.mkdir()
+    with_luas(folder, LINE, {"luajit21": MODULE})
+    assert choices(folder, "luajit2.1")["luajit2.1"][:3] == [42, "luagauge", JIT.release]
+    (folder / "luagauge" / "_luas" / FILE).unlink()
+    assert f"{FILE} cannot be loaded (" in choices(folder, "luajit2.1")["luajit2.1"]
 
 
 @POSIX
