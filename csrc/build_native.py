@@ -21,24 +21,25 @@ PROBE_SOURCES = {
     "win32": ["csrc/probe/windows.c"],
 }.get(sys.platform, ["csrc/probe/unsupported.c"])
 
-PAGE_SOURCES = ["csrc/meter/pages_posix.c", "csrc/meter/reaper_posix.c"]
+# What one system does in its own way: the file of a contract whose name ends like this.
+WINDOWS, MACOS = sys.platform == "win32", sys.platform == "darwin"
+SYSTEM = "windows" if WINDOWS else "posix"
+OS_SOURCES = [*(f"csrc/os/{name}_{SYSTEM}.c" for name in ("clock", "library", "sync"))]
 METER_SOURCES = [
-    *sorted(
-        path.as_posix() for path in Path("csrc/meter").glob("*.c") if not path.name.startswith(("pages_", "reaper_"))
-    ),
-    *PAGE_SOURCES,
+    *sorted(path.as_posix() for path in Path("csrc/meter").glob("*.c") if not path.name.startswith("pages_")),
+    f"csrc/meter/pages_{SYSTEM}.c",
 ]
 GUARD_SOURCES = [
     "csrc/guard/buf.c",
-    "csrc/guard/cputime_macos.c" if sys.platform == "darwin" else "csrc/guard/cputime_posix.c",
+    "csrc/guard/cputime_macos.c" if MACOS else f"csrc/guard/cputime_{SYSTEM}.c",
     "csrc/guard/hardstop.c",
-    "csrc/guard/machine_macos.c" if sys.platform == "darwin" else "csrc/guard/machine_elf.c",
-    "csrc/guard/stackfloor.c",
+    "csrc/guard/machine_windows.c" if WINDOWS else "csrc/guard/machine_macos.c" if MACOS else "csrc/guard/machine_elf.c",
+    f"csrc/guard/stackfloor_{SYSTEM}.c",
     "csrc/guard/state.c",
+    f"csrc/guard/tell_{SYSTEM}.c",
     "csrc/guard/watchdog.c",
 ]
 LUA_SOURCES = [
-    "csrc/os/library_posix.c",
     "csrc/lua/resolve.c",
     # The core, once per Lua version.
     "csrc/lua/lua51.c",
@@ -50,7 +51,7 @@ LUA_SOURCES = [
     "csrc/lua/luajit21.c",
 ]
 
-NATIVE_SOURCES = [*CORE_SOURCES, *PROBE_SOURCES, *METER_SOURCES, *GUARD_SOURCES, *LUA_SOURCES]
+NATIVE_SOURCES = [*CORE_SOURCES, *OS_SOURCES, *PROBE_SOURCES, *METER_SOURCES, *GUARD_SOURCES, *LUA_SOURCES]
 # buf.c has no state: each module has its own copy.
 FAST_SOURCES = [
     "csrc/fast/fastmodule.c",
@@ -64,17 +65,13 @@ FAST_SOURCES = [
     "csrc/fast/decode.c",
     "csrc/guard/buf.c",
 ]
-if sys.platform == "win32":
-    # lupa's Windows modules export no Lua C API: there is only the probe, and engines stand on lupa's Python API.
-    NATIVE_SOURCES = ["csrc/core_probe.c", *PROBE_SOURCES]
-    FAST_SOURCES = ["csrc/fast/fastmodule.c", "csrc/fast/engine_absent.c"]
-
 NATIVE_HEADERS = ["lg_core.h", "lg_status.h", "probe/lg_probe.h", "guard/outcome.h", "guard/signal.h", "guard/wire.h"]
 NATIVE_MACROS: list[tuple[str, str | None]] = []
 FAST_MACROS: list[tuple[str, str | None]] = []
 
 if sys.platform == "win32":
-    COMPILE_ARGS = ["/O2", "/std:c11", "/W3"]
+    # <stdatomic.h> is complete, but its name is not, in the C compiler of Visual Studio 2022 17.5 and later.
+    COMPILE_ARGS = ["/O2", "/std:c11", "/experimental:c11atomics", "/W3"]
     LINK_ARGS: list[str] = []
 else:
     COMPILE_ARGS = ["-O2", "-std=c11", "-fvisibility=hidden", "-Wall", "-Wextra"]

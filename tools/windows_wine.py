@@ -268,7 +268,7 @@ def build_modules(work: Path) -> None:
             objects.append(build / f"{module}-{Path(source).stem}.o")
             run([*compiler(), *flags, "-c", source, "-o", objects[-1]])
         library = import_library(build, objects)
-        run([*compiler(), "-shared", *objects, library, "-o", package / f"{module}.pyd"])
+        run([*compiler(), "-shared", "-static-libgcc", *objects, library, "-o", package / f"{module}.pyd"])
 
 
 def run_c_tests(work: Path, env: dict[str, str]) -> int:

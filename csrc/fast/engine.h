@@ -29,7 +29,7 @@ struct lg_engine {
   PyThreadState *thread; /* of the run in progress, while it holds no GIL */
   PyThread_type_lock lock;
   unsigned long owner;       /* the thread that uses the state, 0 for none */
-  pid_t owner_process;       /* its process, as of the last use */
+  int owner_process;         /* its process, as of the last use */
   struct lg_waiter *waiters; /* under the GIL */
   unsigned long main_thread;
   unsigned long long runs;

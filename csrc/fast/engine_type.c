@@ -19,14 +19,14 @@ static const char **strings_of(PyObject *tuple) {
   return strings;
 }
 
-static int open_state(struct lg_engine *engine, const struct lg_ops *ops, PyObject *environ, PyObject *prelude) {
+static int open_state(struct lg_engine *engine, const struct lg_ops *ops, PyObject *environment, PyObject *prelude) {
   const char **names = strings_of(engine->names);
-  const char **pairs = names == NULL ? NULL : strings_of(environ);
+  const char **pairs = names == NULL ? NULL : strings_of(environment);
   int rc = -1;
   if (pairs != NULL) {
     const struct lg_core *core = engine->core;
     struct lg_state *st =
-        core->state_new(ops, (int)PyTuple_Size(engine->names), names, (int)(PyTuple_Size(environ) / 2), pairs);
+        core->state_new(ops, (int)PyTuple_Size(engine->names), names, (int)(PyTuple_Size(environment) / 2), pairs);
     if (st != NULL) {
       size_t most = lg_reserved_most(engine->limits.memory_limit);
       st->no_hard_stop = engine->no_hard_stop;
@@ -90,13 +90,13 @@ static PyObject *engine_make(PyObject *module, struct lg_fast_state *fast, PyObj
   PyObject *address = NULL;
   PyObject *names = NULL;
   PyObject *functions = NULL;
-  PyObject *environ = NULL;
+  PyObject *environment = NULL;
   PyObject *limits = NULL;
   PyObject *config = NULL;
   PyObject *prelude = NULL;
   unsigned long main_thread = 0;
   if (!PyArg_ParseTuple(args, "OO!O!O!O!OkO", &address, &PyTuple_Type, &names, &PyTuple_Type, &functions, &PyTuple_Type,
-                        &environ, &PyTuple_Type, &limits, &config, &main_thread, &prelude)) {
+                        &environment, &PyTuple_Type, &limits, &config, &main_thread, &prelude)) {
     return NULL;
   }
   if (prelude != Py_None && !PyBytes_Check(prelude)) {
@@ -124,7 +124,7 @@ static PyObject *engine_make(PyObject *module, struct lg_fast_state *fast, PyObj
   engine->main_thread = main_thread;
   engine->max_int = ops->version >= 503 ? LLONG_MAX : 1LL << 53;
   engine->lock = PyThread_allocate_lock();
-  if (engine->lock == NULL || read_limits(engine, limits) < 0 || open_state(engine, ops, environ, prelude) < 0) {
+  if (engine->lock == NULL || read_limits(engine, limits) < 0 || open_state(engine, ops, environment, prelude) < 0) {
     if (!PyErr_Occurred()) {
       (void)PyErr_NoMemory();
     }
@@ -231,7 +231,7 @@ static PyMethodDef engine_functions[] = {
     {"resolve", fast_resolve, METH_VARARGS,
      "resolve(instance, path) -> (address of the core's calls or 0, why not, the Lua's release)"},
     {"state", fast_state, METH_VARARGS,
-     "state(ops, names, functions, environ, limits, config, main_thread, prelude) -> State"},
+     "state(ops, names, functions, environment, limits, config, main_thread, prelude) -> State"},
     {NULL, NULL, 0, NULL},
 };
 

@@ -4,8 +4,7 @@
  * One run at a time: `lock` is held for as long as the Lua state is in use, by `owner`. */
 #include "engine.h"
 
-#include <unistd.h>
-
+#include "../os/process.h"
 #include "convert.h"
 
 /* A run in the main thread looks this often whether Python has signals to handle (Ctrl-C). */
@@ -35,7 +34,7 @@ static int wait_as(struct lg_engine *engine, const struct lg_waiter *waiter) {
       return 0;
     }
     /* A signal handler may have forked, in the child of which the run that is waited for is never over. */
-    if (waiter->given_up || engine->owner_process != getpid()) {
+    if (waiter->given_up || engine->owner_process != lg_process()) {
       (void)lg_fast_raise_from(engine->fast, LG_FAST_BUSY_ERROR);
       return -1;
     }
@@ -49,7 +48,7 @@ static int wait_as(struct lg_engine *engine, const struct lg_waiter *waiter) {
 static int wait_for_lock(struct lg_engine *engine) {
   unsigned long me = PyThread_get_thread_ident();
   /* After a fork, a run of another thread than the one that forked is never over: that thread is not in this process. */
-  if (engine->owner == me || engine->owner_process != getpid()) {
+  if (engine->owner == me || engine->owner_process != lg_process()) {
     (void)lg_fast_raise_from(engine->fast, LG_FAST_BUSY_ERROR);
     return -1;
   }
@@ -76,7 +75,7 @@ static int enter(struct lg_engine *engine) {
     return -1;
   }
   engine->owner = PyThread_get_thread_ident();
-  engine->owner_process = getpid();
+  engine->owner_process = lg_process();
   return 0;
 }
 

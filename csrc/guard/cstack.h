@@ -24,7 +24,7 @@
 static inline const char *lg_c_floor(void) {
   const char *floor = lg_stack_floor();
 #if LG_JIT
-  uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+  uintptr_t here = LG_FRAME_ADDRESS();
   if (here > LG_C_STACK_JIT && (uintptr_t)floor < here - LG_C_STACK_JIT) return (const char *)(here - LG_C_STACK_JIT);
 #endif
   return floor;
@@ -35,7 +35,7 @@ static inline const char *lg_c_floor(void) {
  * script may always be LG_C_STACK_OWN deep where it calls one. */
 static inline const char *lg_c_host_floor(void) {
   size_t left = lg_stack_left();
-  const char *here = __builtin_frame_address(0);
+  const char *here = (const char *)LG_FRAME_ADDRESS();
   if (left == SIZE_MAX) return lg_stack_floor();
   return here - (left > LG_C_STACK_HOST + LG_C_STACK_OWN ? left - LG_C_STACK_HOST : LG_C_STACK_OWN);
 }

@@ -6,22 +6,18 @@
 #include <string.h>
 
 #include "../meter/arena_slab.h"
+#include "../os/compiler.h"
 #include "../os/library.h"
-#include "cputime.h"
 
-/* The call of this thread that executes Lua now; NULL in a host function, and where no Lua runs. Read by the signal handler: see
- * watchdog.c for where it lives. */
-#ifdef __GLIBC__
-__attribute__((tls_model("initial-exec")))
-#endif
-static _Thread_local struct lg_stop *inside;
-
-#define LG_NOT_INLINED __attribute__((noinline))
+/* The call of this thread that executes Lua now; NULL in a host function, and where no Lua runs. */
+static LG_SIGNAL_LOCAL struct lg_stop *inside;
 
 /* Where the frame of a function called here begins, and so where the caller's ends. */
-LG_NOT_INLINED static uintptr_t stack_here(void) { return (uintptr_t)__builtin_frame_address(0); }
+LG_NOINLINE static uintptr_t stack_here(void) { return LG_FRAME_ADDRESS(); }
 
-LG_NOT_INLINED int lg_stop_call(struct lg_stop *stop, void (*fn)(void *ud), void *ud) {
+void lg_stop_here(struct lg_stop *stop) { stop->inside = &inside; }
+
+LG_NOINLINE int lg_stop_call(struct lg_stop *stop, void (*fn)(void *ud), void *ud) {
   struct lg_stop *volatile before = inside;
   stop->stack = stack_here();
   if (LG_SET_FRAME(stop->frame) != 0) {
@@ -43,19 +39,13 @@ struct lg_stop *lg_stop_forbid(void) {
 void lg_stop_allow(struct lg_stop *before) { inside = before; }
 
 int lg_stop_in_lua(const struct lg_stop *stop, const void *context) {
-  return inside == stop && stop->text != NULL && context != NULL && lg_text_holds(stop->text, lg_context_pc(context));
+  return *stop->inside == stop && stop->text != NULL && context != NULL && lg_text_holds(stop->text, lg_context_pc(context));
 }
 
-int lg_stop_wanted(const struct lg_stop *stop, const void *context) {
-  if (stop->told_ns == 0 || !lg_stop_in_lua(stop, context)) return 0;
-  int64_t now = lg_cpu_here_ns();
-  return now >= 0 && now - stop->told_ns >= LG_STOP_GRACE_NS;
-}
-
-/* Entered by the end of the signal handler, on the run's own stack, instead of the instruction that was interrupted. What that
- * code had on the x87 stack would make the next user of it compute NaNs; the control word stays as the host set it. */
-__attribute__((noreturn)) static void land(void) {
-#if defined(__x86_64__) || defined(__i386__)
+/* Entered on the run's own stack, instead of the instruction that was interrupted. What that code had on the x87 stack would make
+ * the next user of it compute NaNs; the control word stays as the host set it. (MSVC's code has nothing on it.) */
+LG_NORETURN static void land(void) {
+#if !defined(_MSC_VER) && (defined(__x86_64__) || defined(__i386__))
   uint16_t control = 0;
   /* NOLINTNEXTLINE(portability-no-assembler): C has no words for the x87 stack */
   __asm__ volatile("cld\n\tfnstcw %0\n\tfninit\n\tfldcw %0" : "+m"(control));
@@ -69,9 +59,9 @@ static void unpoison(uintptr_t begin, uintptr_t end) {
   if (begin < end) LG_UNPOISON((void *)begin, end - begin);
 }
 
-void lg_stop_redirect(void *context) {
-  unpoison(lg_context_sp(context), inside->stack);
-  lg_context_redirect(context, land, inside->stack - LG_RED_ZONE);
+void lg_stop_redirect(const struct lg_stop *stop, void *context) {
+  unpoison(lg_context_sp(context), stop->stack);
+  lg_context_redirect(context, land, stop->stack - LG_RED_ZONE);
 }
 
 /* The functions' addresses, which C keeps apart from objects'. */

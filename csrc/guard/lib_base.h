@@ -5,8 +5,8 @@
 #define LG_LIB_BASE_H
 
 #include <string.h>
-#include <time.h>
 
+#include "../os/clock.h"
 #include "cstack.h"
 #include "pack.h"
 #include "poll.h"
@@ -15,9 +15,7 @@
 
 /* Wall-clock seconds, for log entries: what time.time() gives. */
 static double lg_wall_seconds(void) {
-  struct timespec ts;
-  if (timespec_get(&ts, TIME_UTC) != TIME_UTC) return 0;
-  return (double)ts.tv_sec + (double)ts.tv_nsec * 1e-9;
+  return (double)lg_wall_ns() * 1e-9;
 }
 
 /* Record one log entry whose message is the strings at first..top joined by tabs. Entries beyond the bounds are dropped
@@ -392,7 +390,7 @@ static int lg_call_function(lua_State *L) {
   struct lg_state *st = lg_state_of(L);
   int index = (int)lua_tointeger(L, lua_upvalueindex(1));
   const char *name = st->function_names[index];
-  if ((const char *)__builtin_frame_address(0) < st->host_floor) return luaL_error(L, "C stack overflow");
+  if ((const char *)LG_FRAME_ADDRESS() < st->host_floor) return luaL_error(L, "C stack overflow");
   lg_poll(st, L);
   lg_pack_arguments(L, st, name);
   lg_buf_reset(&st->result, 1 << 16);

@@ -80,7 +80,7 @@ static const char *lg_m_scan_all(struct lg_match *m, const char *s, const char *
 }
 
 /* Beyond LG_M_SURE levels. Not inlined: the common path is every step's. */
-static __attribute__((noinline)) void lg_m_deep(struct lg_match *m) {
+static LG_NOINLINE void lg_m_deep(struct lg_match *m) {
   if (m->depth > LG_M_DEPTH) luaL_error(m->L, "pattern too complex");
   lg_c_stack(m->L);
 }

@@ -15,6 +15,7 @@
 #include <stdatomic.h>
 #include <time.h>
 
+#include "../os/clock.h"
 #include "lib_args.h"
 
 static uint64_t lg_rotate_left(uint64_t v, int by) { return v << by | v >> (64 - by); }
@@ -45,9 +46,7 @@ static void lg_random_seed(uint64_t *s, uint64_t seed1, uint64_t seed2) {
  * finishing steps. */
 static uint64_t lg_random_fresh(void) {
   static atomic_uint calls;
-  struct timespec now = {0, 0};
-  (void)timespec_get(&now, TIME_UTC);
-  uint64_t v = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec + (uint64_t)clock();
+  uint64_t v = (uint64_t)lg_wall_ns() + (uint64_t)clock();
   v += ((uint64_t)atomic_fetch_add_explicit(&calls, 1, memory_order_relaxed) + 1) * 0x9E3779B97F4A7C15u;
   v = (v ^ v >> 30) * 0xBF58476D1CE4E5B9u;
   v = (v ^ v >> 27) * 0x94D049BB133111EBu;

@@ -150,10 +150,19 @@ static int lg_os_time(lua_State *L) {
   return 1;
 }
 
-#if LG_LUA >= 503
+/* Windows' strftime() ends the process for what it does not know. */
+#ifdef _WIN32
+#define LG_DATE_PLAIN "aAbBcdHIjmMpSUwWxXyYzZ%"
+#define LG_DATE_MODIFIED(p) ((p)[0] == '#' && (p)[1] != '\0' && strchr("cxdHIjmMSUwWyY", (p)[1]) != NULL)
+#elif LG_LUA >= 503
 #define LG_DATE_PLAIN "aAbBcCdDeFgGhHIjmMnprRStTuUVwWxXyYzZ%"
 #elif LG_LUA == 502
 #define LG_DATE_PLAIN "aAbBcdHIjmMpSUwWxXyYz%"
+#endif
+#ifndef _WIN32
+#define LG_DATE_MODIFIED(p)                                                                                            \
+  ((p)[1] != '\0' && (((p)[0] == 'E' && strchr("cCxXyY", (p)[1]) != NULL) ||                                           \
+                      ((p)[0] == 'O' && strchr("deHImMSuUVwWy", (p)[1]) != NULL)))
 #endif
 
 /* Copy one conversion from p (behind its '%') into `item`, NUL-terminated; the result is what follows it.
@@ -162,15 +171,17 @@ static int lg_os_time(lua_State *L) {
  * process. */
 static const char *lg_date_conversion(lua_State *L, const char *p, const char *end, char item[8]) {
 #if LG_LUA >= 502
-  size_t n = 1;
   size_t left = (size_t)(end - p);
-#if LG_LUA >= 503
-  if (left >= 2 &&
-      ((*p == 'E' && strchr("cCxXyY", p[1]) != NULL) || (*p == 'O' && strchr("deHImMSuUVwWy", p[1]) != NULL)))
-    n = p[1] == '\0' ? 1 : 2;
-#endif
+  size_t n = LG_LUA >= 503 && left >= 2 && LG_DATE_MODIFIED(p) ? 2 : 1;
   if (left == 0 || *p == '\0' || (n == 1 && strchr(LG_DATE_PLAIN, *p) == NULL))
     luaL_argerror(L, 1, lua_pushfstring(L, "invalid conversion specifier '%%%s'", p));
+#elif defined(_WIN32)
+  (void)L;
+  size_t n = end - p >= 2 && LG_DATE_MODIFIED(p) ? 2 : 1;
+  if (p == end || *p == '\0' || (n == 1 && strchr(LG_DATE_PLAIN, *p) == NULL)) {
+    item[0] = '\0';
+    return p;
+  }
 #else
   (void)L;
   const char *start = p;

@@ -327,8 +327,10 @@ static inline int lg_based_digits(struct lg_cursor *c, unsigned base, int negati
       unsigned digit = lg_digit(*c->p);
       if (digit >= base) break;
 #if LG_LUA == 501
-      is_over |= __builtin_mul_overflow(v, base, &v);
-      is_over |= __builtin_add_overflow(v, digit, &v);
+      is_over |= v > (lg_based)-1 / base;
+      v *= base;
+      is_over |= v > (lg_based)-1 - digit;
+      v += digit;
 #else
       v = v * base + digit;
 #endif

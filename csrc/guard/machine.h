@@ -1,8 +1,8 @@
 /* What the hard stop has to know of the machine: where code lies, and where an interrupted thread is to go on. One file per
  * system; machine_none.c where nothing is known.
  *
- * Contract: lg_text_find() on any thread, not from a signal handler. lg_context_pc() and lg_context_redirect() only from a
- * handler with SA_SIGINFO that the kernel called, with the context it was given; async-signal-safe. */
+ * Contract: lg_text_find() on any thread, not from a signal handler. The others only from `fire` (tell.h) with the context it was
+ * given: in a handler with SA_SIGINFO that the kernel called, or for a thread that is suspended; async-signal-safe. */
 #ifndef LG_MACHINE_H
 #define LG_MACHINE_H
 
@@ -24,9 +24,10 @@ int lg_text_find(const void *address, struct lg_text *text);
 /* The instruction at which the thread was interrupted. */
 uintptr_t lg_context_pc(const void *context);
 
-/* Call fn(ud) now, on the interrupted thread's own stack, as if the instruction had called it: a handler may be on an alternate
- * stack, which is small, and where the next signal would overwrite it if it left it in use. */
-void lg_context_call(const void *context, void (*fn)(void *ud), void *ud);
+/* Call fn(ud) on the interrupted thread and its own stack, as if the instruction had called it: a handler may be on an alternate
+ * stack, which is small, and where the next signal would overwrite it if it left it in use. It has been called when this returns,
+ * or, of a suspended thread, will be when that is resumed. */
+void lg_context_call(void *context, void (*fn)(void *ud), void *ud);
 
 /* Bytes below its stack pointer that a function may use (the ABIs of x86-64 and arm64: 128). */
 #define LG_RED_ZONE ((uintptr_t)256)
@@ -34,7 +35,7 @@ void lg_context_call(const void *context, void (*fn)(void *ud), void *ud);
 /* Where the interrupted thread's stack ends. */
 uintptr_t lg_context_sp(const void *context);
 
-/* Let the thread go on at `to`, as if it had just been called, with its stack below `stack`, when the handler returns. */
+/* Let the thread go on at `to`, as if it had just been called, with its stack below `stack`, when `fire` has returned. */
 void lg_context_redirect(void *context, void (*to)(void), uintptr_t stack);
 
 #endif

@@ -62,7 +62,7 @@ static void call_apart(void *data) {
   if (changed) (void)sigaltstack(&alternate, NULL);
 }
 
-void lg_context_call(const void *context, void (*fn)(void *ud), void *ud) {
+void lg_context_call(void *context, void (*fn)(void *ud), void *ud) {
   uintptr_t sp = lg_context_sp(context);
   uintptr_t here = (uintptr_t)__builtin_frame_address(0);
   struct call call = {fn, ud};

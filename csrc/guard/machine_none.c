@@ -17,7 +17,7 @@ uintptr_t lg_context_sp(const void *context) {
   return 0;
 }
 
-void lg_context_call(const void *context, void (*fn)(void *ud), void *ud) {
+void lg_context_call(void *context, void (*fn)(void *ud), void *ud) {
   (void)context;
   (void)fn;
   (void)ud;

@@ -7,6 +7,7 @@
 #include <limits.h>
 
 #include "../lua/lua_api.h"
+#include "../os/compiler.h"
 #include "place.h"
 #include "state.h"
 

@@ -90,6 +90,7 @@ static void lg_prepare(struct lg_state *st, const struct lg_request *rq, struct 
   st->counted = rq->max_instructions > 0;
   st->arms = 0;
   st->ticks_missed = 0;
+  lg_stop_here(&st->stop);
   st->stop.told_ns = 0;
   st->stop.text = lg_text_to_stop_in(st);
   lg_buf_reset(&st->output, LG_BUFFER_KEEP);
@@ -277,7 +278,7 @@ static void lg_guarded(struct lg_state *st, const struct lg_request *rq, struct 
   const struct lg_watch_limits limits = {
       rq->timeout_ns > 0 && rq->timeout_ns < INT64_MAX - started ? started + rq->timeout_ns : INT64_MAX, rq->cpu_ns,
       rq->tick_ns, st->stop.text != NULL, st->counted ? &st->moves : NULL};
-  if (lg_watch_begin(&st->watch, started, &limits, lg_state_fired, &rp->os_error) == LG_OK) {
+  if (lg_watch_begin(&st->watch, started, &limits, &lg_state_calls, &rp->os_error) == LG_OK) {
     uint64_t begun = lg_watch_begun();
     int shared = lg_watch_active() > 1;
     if (rq->measure_process) lg_probe_at(rp, &rp->before);

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cputime.h"
+#include "tell.h"
 
 /* A copy of an array of strings; NULL entries are not allowed. Returns NULL when memory is refused. */
 static char **copy_strings(int count, const char *const *strings) {
@@ -78,7 +78,7 @@ int lg_state_host_word(struct lg_state *st) {
   return rc;
 }
 
-/* The host's word within the signal handler. At an instruction of Lua's nothing is held that the host could wait for, so it needs
+/* The host's word, by the interrupted thread. At an instruction of Lua's nothing is held that the host could wait for, so it needs
  * no hook: one that grows Lua's stack would change the run's figures, one in 5.4 and 5.5 goes through the whole call list when it
  * is set, and none is called in a single long step. */
 static void attend(void *ud) {
@@ -99,9 +99,9 @@ static int can_attend(const struct lg_state *st, const void *context) {
 /* For a deep call list setting the hook takes milliseconds in 5.4 and 5.5, which are not of the time that a run has to end by
  * itself. */
 static void tell(struct lg_state *st) {
-  int64_t before = lg_cpu_here_ns();
+  int64_t before = lg_tell_cpu_ns(&st->watch);
   st->ops->arm(st);
-  int64_t after = lg_cpu_here_ns();
+  int64_t after = lg_tell_cpu_ns(&st->watch);
   if (before < 0 || after < before) return;
   st->stop.told_ns = st->stop.told_ns == 0 ? after : st->stop.told_ns + (after - before);
 }
@@ -113,12 +113,22 @@ static void tick(struct lg_state *st) {
   if (st->stop.text == NULL || ++st->ticks_missed >= LG_TICKS) st->ops->arm(st);
 }
 
-void lg_state_fired(struct lg_watch *watch, int reason, void *context) {
-  struct lg_state *st = (struct lg_state *)(void *)((char *)watch - offsetof(struct lg_state, watch));
-  if (reason == LG_WATCH_ASK) {
-    lg_state_flag(st, LG_INT_TICK);
-    return;
-  }
+static struct lg_state *state_of(struct lg_watch *watch) {
+  return (struct lg_state *)(void *)((char *)watch - offsetof(struct lg_state, watch));
+}
+
+static void raise_flag(struct lg_watch *watch, int reason) { lg_state_flag(state_of(watch), reason); }
+
+/* The run has had time to end by itself: so much of its thread's CPU time since it was first told to. */
+static int had_grace(const struct lg_state *st) {
+  const int64_t grace_ns = 5000000;
+  if (st->stop.told_ns == 0) return 0;
+  int64_t now = lg_tell_cpu_ns(&st->watch);
+  return now >= 0 && now - st->stop.told_ns >= grace_ns;
+}
+
+static void fired(struct lg_watch *watch, int reason, void *context) {
+  struct lg_state *st = state_of(watch);
   if (reason == LG_INT_TICK && can_attend(st, context)) {
     lg_context_call(context, attend, st);
     return;
@@ -126,11 +136,13 @@ void lg_state_fired(struct lg_watch *watch, int reason, void *context) {
   lg_state_flag(st, reason);
   if (reason == LG_INT_TICK)
     tick(st);
-  else if (lg_stop_wanted(&st->stop, context))
-    lg_stop_redirect(context);
+  else if (lg_stop_in_lua(&st->stop, context) && had_grace(st))
+    lg_stop_redirect(&st->stop, context);
   else
     tell(st);
 }
+
+const struct lg_watch_calls lg_state_calls = {raise_flag, fired};
 
 int lg_state_interrupt(struct lg_state *st, int reason) { return lg_watch_fire(&st->watch, reason); }
 

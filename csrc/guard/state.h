@@ -167,8 +167,8 @@ struct lg_state {
   uint64_t random[4];     /* math.random's generator; lg_random_begin() (lib_math.h) makes it fresh for a run */
 };
 
-/* struct lg_watch's callback for a state's run. */
-void lg_state_fired(struct lg_watch *watch, int reason, void *context);
+/* What the watchdog calls for a state's run. */
+extern const struct lg_watch_calls lg_state_calls;
 
 /* The host's word at a tick: not 0 when the run is to end. On the run's thread, with nothing of the host's held. */
 int lg_state_host_word(struct lg_state *st);

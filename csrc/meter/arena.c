@@ -286,7 +286,7 @@ static void *resize_any(struct lg_arena *a, void *ptr, size_t osize, size_t nsiz
 
 /* resize_any() while there are strays. A stray is resized as what its place was made for; then it is one no longer, or it
  * is still there, and still has room. */
-static LG_COLD void *resize_beside_strays(struct lg_arena *a, void *ptr, size_t osize, size_t nsize) {
+static LG_NOINLINE void *resize_beside_strays(struct lg_arena *a, void *ptr, size_t osize, size_t nsize) {
   enum kind place = ptr == NULL ? NONE : place_of(a, ptr, osize);
   if (place == kind_of(osize)) return resize_any(a, ptr, osize, nsize);
   size_t room = place == HUGE ? huge_of(ptr)->size - HUGE_HEADER : lg_heap_room(ptr);

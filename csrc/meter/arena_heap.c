@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "../os/compiler.h"
 #include "arena_range.h"
 #include "arena_segment.h"
 #include "pages.h"
@@ -46,25 +47,9 @@ static struct lg_chunk *above(struct lg_chunk *c) {
   return (c->size_flags & CHUNK_LAST) != 0 ? NULL : (struct lg_chunk *)(void *)((char *)c + size_of(c));
 }
 
-static unsigned highest_bit(size_t x) {
-#if defined(__GNUC__)
-  return 63u - (unsigned)__builtin_clzll((unsigned long long)x);
-#else
-  unsigned n = 0;
-  while (x >>= 1) n++;
-  return n;
-#endif
-}
+static unsigned highest_bit(size_t x) { return 63u - lg_high_zeros(x); }
 
-static unsigned lowest_bit(unsigned x) {
-#if defined(__GNUC__)
-  return (unsigned)__builtin_ctz(x);
-#else
-  unsigned n = 0;
-  for (; (x & 1) == 0; x >>= 1) n++;
-  return n;
-#endif
-}
+static unsigned lowest_bit(unsigned x) { return lg_low_zeros(x); }
 
 /* The list for chunks of `size`: its row is the power of two, its column the eighth of that. */
 static void list_of(size_t size, unsigned *row, unsigned *col) {

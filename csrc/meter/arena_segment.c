@@ -12,15 +12,7 @@
 #define SEGMENT_MIN_SLABS 4
 #define PREPARE_FROM 64 /* slabs in use from which a new one will be filled soon: before, few pages of it are touched */
 
-static unsigned lowest_bit(uint64_t x) {
-#if defined(__GNUC__)
-  return (unsigned)__builtin_ctzll(x);
-#else
-  unsigned n = 0;
-  for (; (x & 1) == 0; x >>= 1) n++;
-  return n;
-#endif
-}
+static unsigned lowest_bit(uint64_t x) { return lg_low_zeros(x); }
 
 static size_t round_up(size_t n, size_t unit) { return (n + unit - 1) / unit * unit; }
 

@@ -160,7 +160,7 @@ void *lg_slab_refill(struct lg_arena *a, size_t cls) {
   return take(a, s);
 }
 
-static LG_COLD void *slab_event(struct lg_arena *a, struct lg_slab *s) {
+static LG_NOINLINE void *slab_event(struct lg_arena *a, struct lg_slab *s) {
   if (s->state == SLAB_PARTIAL) {
     partial_remove(a, s);
     lg_segment_give(a, s);

@@ -4,6 +4,7 @@
 #ifndef LG_ARENA_SLAB_H
 #define LG_ARENA_SLAB_H
 
+#include "../os/compiler.h"
 #include "arena.h"
 
 #define LG_SLAB_SHIFT 14
@@ -35,16 +36,6 @@ __attribute__((no_sanitize("address"), noinline, unused)) static void lg_link(st
 #define LG_UNPOISON(p, n) ((void)(p), (void)(n))
 static inline struct lg_block *lg_next(const struct lg_block *b) { return b->next; }
 static inline void lg_link(struct lg_block *b, struct lg_block *n) { b->next = n; }
-#endif
-
-#if defined(__GNUC__)
-#define LG_COLD __attribute__((noinline))
-#define LG_LIKELY(x) __builtin_expect(!!(x), 1)
-#define LG_UNLIKELY(x) __builtin_expect(!!(x), 0)
-#else
-#define LG_COLD
-#define LG_LIKELY(x) (x)
-#define LG_UNLIKELY(x) (x)
 #endif
 
 /* A slab's header lies within its slab. `left` makes a free cheap: it counts down to the one free that needs attention,

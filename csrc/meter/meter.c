@@ -67,7 +67,7 @@ static void *resize(struct lg_meter *m, void *ptr, size_t osize, size_t nsize) {
 }
 
 /* The rare end of the common path, as a call in tail position: the common path then needs no stack frame. */
-static LG_COLD void *small_refill(struct lg_meter *m, size_t cls, size_t nsize) {
+static LG_NOINLINE void *small_refill(struct lg_meter *m, size_t cls, size_t nsize) {
   void *block = lg_slab_refill(&m->arena, cls);
   if (block == NULL) {
     return no_memory(m, nsize);

@@ -39,10 +39,13 @@ DRIVEN = (
     "guard/cputime_posix.c",
     "guard/hardstop.c",
     "guard/machine_elf.c",
-    "guard/stackfloor.c",
+    "guard/stackfloor_posix.c",
     "guard/state.c",
+    "guard/tell_posix.c",
     "guard/watchdog.c",
+    "os/clock_posix.c",
     "os/library_posix.c",
+    "os/sync_posix.c",
 )
 """What the library's functions are linked with, of csrc, beside the meter."""
 UNUSED = {"lua.c", "luac.c", "ltests.c", "onelua.c", "print.c"}

@@ -49,14 +49,17 @@ ARENA = (
     "meter/arena_slab.c",
     "meter/image.c",
     "meter/pages_posix.c",
-    "meter/reaper_posix.c",
+    "meter/reaper.c",
+    "os/clock_posix.c",
+    "os/sync_posix.c",
 )
 
 GUARD = (
     "os/library_posix.c",
     "guard/watchdog.c",
+    "guard/tell_posix.c",
     "guard/state.c",
-    "guard/stackfloor.c",
+    "guard/stackfloor_posix.c",
     "guard/hardstop.c",
     "guard/machine_elf.c",
     "guard/cputime_posix.c",

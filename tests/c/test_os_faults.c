@@ -121,8 +121,9 @@ static int begin(struct lg_state *st, int64_t timeout_ns, int64_t cpu_ns, int *o
   const struct lg_watch_limits limits = {deadline, cpu_ns, tick_every_ns, insist, moves};
   *os_error = 0;
   atomic_store(&st->interrupt, LG_INT_NONE);
+  lg_stop_here(&st->stop);
   st->stop.told_ns = 0;
-  return lg_watch_begin(&st->watch, now, &limits, lg_state_fired, os_error);
+  return lg_watch_begin(&st->watch, now, &limits, &lg_state_calls, os_error);
 }
 
 /* Until something ends the run. One that nothing ends is the hang that the alarm reports. */

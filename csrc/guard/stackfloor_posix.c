@@ -8,8 +8,10 @@
 #include <pthread_np.h>
 #endif
 
-static _Thread_local const char *known_floor;
-static _Thread_local uintptr_t known_end; /* set with it */
+#include "../os/compiler.h"
+
+static LG_THREAD_LOCAL const char *known_floor;
+static LG_THREAD_LOCAL uintptr_t known_end; /* set with it */
 
 /* What a run gets where the system does not say: half of the smallest stack that is usual (512 KiB, macOS's threads). */
 static const uintptr_t unknown_room = (uintptr_t)256 * 1024;
@@ -52,7 +54,7 @@ static const char *find_floor(void) {
   if (rc != 0) return NULL;
   /* With an unlimited stack the main thread's lower end means nothing: allow what the usual limit would. */
   const size_t usual = (size_t)8 << 20;
-  uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+  uintptr_t here = LG_FRAME_ADDRESS();
   known_end = (uintptr_t)low + guard;
   uintptr_t floor = known_end + reserve_of(size);
   if (size > usual && here > usual && floor < here - usual) floor = here - usual / 2;
@@ -64,12 +66,12 @@ const char *lg_stack_floor(void) {
   if (known_floor == NULL) known_floor = find_floor();
   if (known_floor != NULL) return known_floor;
   /* Asked again next time. On glibc's main thread it opens a file in /proc, which fails without /proc or descriptors. */
-  uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+  uintptr_t here = LG_FRAME_ADDRESS();
   return (const char *)(here > unknown_room ? here - unknown_room : 0);
 }
 
 size_t lg_stack_left(void) {
   if (known_floor == NULL) known_floor = find_floor();
-  uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+  uintptr_t here = LG_FRAME_ADDRESS();
   return known_floor == NULL || here < known_end ? SIZE_MAX : (size_t)(here - known_end);
 }
