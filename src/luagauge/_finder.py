@@ -315,8 +315,6 @@ def _open_with_files(
     """Make a state whose scripts may use files; what a run leaves open is closed after it."""
     from luagauge import _filesystem  # noqa: PLC0415 - most engines have no file access
 
-    if not _filesystem.supported():
-        raise ConfigurationError("allow_filesystem", True, "this platform cannot open files below a directory safely")
     limit = config.memory_limit_mb
     access = _filesystem.Filesystem(
         [str(directory) for directory in config.filesystem_directories], int((limit or 1024) * 1048576), config.lua
