@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from luagauge import _binding
 from luagauge.config import LUA_VERSIONS, ScriptConfig
-from luagauge.errors import ConfigurationError, EngineBusyError, PlatformUnavailableError
+from luagauge.errors import EngineBusyError, PlatformUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
