@@ -6,21 +6,21 @@ leads to. In a process of its own, for no lock keeps it waiting.
 
 from __future__ import annotations
 
+import os
 import sys
-from contextlib import suppress
-from pathlib import Path
+from functools import partial
 
-from links import link_directory, unlink_directory
+place, away, target = sys.argv[1:]
+if sys.platform == "win32":
+    import _winapi
 
-if __name__ == "__main__":
-    place, away, target = map(Path, sys.argv[1:])
-    while True:
-        # Each step fails where another program is in the way, as on Windows; the next round puts it right.
-        with suppress(OSError):
-            place.rename(away)
-        with suppress(OSError):
-            link_directory(place, target)
-        with suppress(OSError):
-            unlink_directory(place)
-        with suppress(OSError):
-            away.rename(place)
+    link, unlink = partial(_winapi.CreateJunction, target, place), partial(os.rmdir, place)
+else:
+    link, unlink = partial(os.symlink, target, place), partial(os.unlink, place)
+
+while True:
+    for step in (partial(os.rename, place, away), link, unlink, partial(os.rename, away, place)):
+        try:
+            step()
+        except OSError:  # where another program is in the way, as on Windows: the next round puts it right
+            continue
