@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from luagauge import LUA_VERSIONS, LuaEngine, ScriptConfig, ScriptTimeoutError, _lupa
+from luagauge import LUA_VERSIONS, LuaEngine, ScriptConfig, ScriptTimeoutError, _finder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -18,25 +17,20 @@ LEAKS = Path(__file__).parent / "leaks"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add --soak, --strategy and --lua."""
+    """Add --soak and --lua."""
     parser.addoption("--soak", action="store_true", help="also run the tests marked slow (leak and endurance soaks)")
-    parser.addoption(
-        "--strategy", choices=["allocator", "lupa"], help="what engines stand on, where the platform leaves a choice"
-    )
     parser.addoption(
         "--lua", action="append", choices=LUA_VERSIONS, help="of the tests run once for each Lua, these alone; repeat"
     )
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Hand --strategy to the engines, those in child processes too; let Ctrl-C reach those.
+    """Let Ctrl-C reach child processes.
 
     A shell's background jobs ignore SIGINT, and what is ignored is inherited.
     """
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    if config.getoption("--strategy") == "lupa":
-        os.environ["LUAGAUGE_STRATEGY"] = "lupa"
 
 
 def _without(config: pytest.Config, items: list[pytest.Item], mark: str) -> None:
@@ -60,21 +54,14 @@ def _without_luas(config: pytest.Config, items: list[pytest.Item], chosen: list[
     items[:] = [item for item in items if not is_left_out(item)]
 
 
-def stands_on_lupa() -> bool:
-    """Return whether engines stand on lupa's own counters in this test run."""
-    return _lupa.strategy("5.4") == "lupa"
-
-
 @pytest.hookimpl(tryfirst=True)  # before -m looks at the marks
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark the leak tests as needing the real malloc; leave out what --soak and --strategy do not ask for."""
+    """Mark the leak tests as needing the real malloc; leave out what --soak does not ask for."""
     for item in items:
         if LEAKS in item.path.parents:
             item.add_marker("real_malloc")
     if not config.getoption("--soak"):
         _without(config, items, "slow")
-    if stands_on_lupa():
-        _without(config, items, "native_only")
     chosen = config.getoption("--lua")
     if chosen:
         _without_luas(config, items, chosen)
@@ -84,9 +71,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def lua(request: pytest.FixtureRequest) -> str:
     """Return each Lua version in turn."""
     version = str(request.param)
-    why_not = _lupa.available()[version]
+    why_not = _finder.available()[version]
     if why_not is not None:
-        pytest.skip(why_not)  # lupa's wheels for musl, macOS and Windows hold fewer Luas
+        pytest.skip(why_not)  # lupa's wheels for musl and macOS hold fewer Luas, and there is no LuaJIT 2.0 for Windows
     return version
 
 

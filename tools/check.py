@@ -11,9 +11,7 @@ Needs Python 3.10 or newer with its headers, a C compiler and a package index; n
     python3 tools/check.py package      the sdist and the wheel built from it: contents, tags, ABI; the list of wheels
     python3 tools/check.py ccov         the line coverage of the C, from all tests, at least 90 %
     python3 tools/check.py bench        the measured ratios against generous bounds (Linux; few rounds)
-    python3 tools/check.py python       the Python tests on the installed wheel, both strategies, coverage at least 95 %
-    python3 tools/check.py fallback     the Python tests on lupa's counters, as on Windows; as part of `all`, those of
-                                        behaviour and security on three Luas
+    python3 tools/check.py python       the Python tests on the installed wheel, coverage at least 95 %
     python3 tools/check.py sanitized    the Python tests on modules built with the sanitizers (Linux; not part of `all`)
 
 Arguments after `--` go to pytest in the steps that run it, for instance `python3 tools/check.py python -- -k meter -x`;
@@ -43,9 +41,6 @@ PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
 DIST = WORK / "dist"
 
 C_LINE_COVERAGE_PERCENT = 90
-# What `all` runs on lupa's counters: the three ways in which Luas differ there. tests/unit/test_lupa_state.py, part of
-# the step after, runs on every one.
-FALLBACK_LUAS = ("5.1", "5.4", "luajit2.1")
 # Those that compile between them nearly all lines of the C; the `python` step runs the tests of every Lua.
 COUNTED_LUAS = ("5.4", "luajit2.1")
 FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
@@ -315,12 +310,6 @@ def step_python(options: argparse.Namespace) -> None:
     pytest("--cov", "--cov-report=term", *floor, *options.pytest)
 
 
-def step_fallback(options: argparse.Namespace) -> None:
-    """Run the Python tests, but not those of the C, on lupa's counters, as on Windows."""
-    chosen = [Path("tests/integration"), Path("tests/security"), *(f"--lua={lua}" for lua in FALLBACK_LUAS)]
-    pytest("--strategy=lupa", *(chosen if options.step == "all" else ["--ignore=tests/c"]), *options.pytest)
-
-
 STEPS: dict[str, Callable[[argparse.Namespace], None]] = {
     "package": step_package,
     "lint": step_lint,
@@ -329,12 +318,11 @@ STEPS: dict[str, Callable[[argparse.Namespace], None]] = {
     "ccov": step_ccov,
     "bench": step_bench,
     "python": step_python,
-    "fallback": step_fallback,
     "sanitized": step_sanitized,
 }
-ALL = ("package", "lint", "cross", "c", "ccov", "bench", "fallback", "python")
+ALL = ("package", "lint", "cross", "c", "ccov", "bench", "python")
 # Steps that work on the installed wheel or the sdist, and so build both first when run alone.
-NEED_WHEEL = frozenset({"lint", "cross", "c", "ccov", "bench", "python", "fallback", "sanitized"})
+NEED_WHEEL = frozenset({"lint", "cross", "c", "ccov", "bench", "python", "sanitized"})
 
 
 def main(arguments: Sequence[str]) -> int:

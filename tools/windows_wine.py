@@ -10,7 +10,7 @@ their hashes. It installs nothing outside DIR (.venv-test/windows unless said ot
 too. The last line says what was run.
 
 What it cannot show: heap figures (wine 8 does not know a process's private bytes), real RSS behaviour, timer
-resolution, the MSVC build. Engines stand on lupa's own counters there, as on Windows.
+resolution, the MSVC build.
 """
 
 from __future__ import annotations

@@ -142,13 +142,14 @@ static PyObject *fast_state(PyObject *module, PyObject *args) {
 static PyObject *fast_resolve(PyObject *module, PyObject *args) {
   struct lg_fast_state *fast = lg_fast_ready(module);
   const char *instance = NULL;
-  const char *path = NULL;
-  if (fast == NULL || !PyArg_ParseTuple(args, "ss", &instance, &path)) {
+  PyObject *path = NULL; /* in the system's own bytes, UTF-8 on Windows: PEP 529 */
+  if (fast == NULL || !PyArg_ParseTuple(args, "sO&", &instance, PyUnicode_FSConverter, &path)) {
     return NULL;
   }
   const struct lg_ops *ops = NULL;
   const char *why = "";
-  int status = fast->core->ops_resolve(instance, path, &ops, &why);
+  int status = fast->core->ops_resolve(instance, PyBytes_AsString(path), &ops, &why);
+  Py_DECREF(path);
   if (status == LG_OS_ERROR) { /* its text is the system's, in whatever bytes */
     PyErr_Format(PyExc_OSError, "%s", why);
     return NULL;

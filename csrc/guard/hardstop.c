@@ -39,7 +39,8 @@ struct lg_stop *lg_stop_forbid(void) {
 void lg_stop_allow(struct lg_stop *before) { inside = before; }
 
 int lg_stop_in_lua(const struct lg_stop *stop, const void *context) {
-  return *stop->inside == stop && stop->text != NULL && context != NULL && lg_text_holds(stop->text, lg_context_pc(context));
+  return *stop->inside == stop && stop->text != NULL && context != NULL &&
+         lg_text_holds(stop->text, lg_context_pc(context));
 }
 
 /* Entered on the run's own stack, instead of the instruction that was interrupted. What that code had on the x87 stack would make

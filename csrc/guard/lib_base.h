@@ -14,9 +14,7 @@
 #include "unpack.h"
 
 /* Wall-clock seconds, for log entries: what time.time() gives. */
-static double lg_wall_seconds(void) {
-  return (double)lg_wall_ns() * 1e-9;
-}
+static double lg_wall_seconds(void) { return (double)lg_wall_ns() * 1e-9; }
 
 /* Record one log entry whose message is the strings at first..top joined by tabs. Entries beyond the bounds are dropped
  * whole and counted, so that a log never shows half a line. */

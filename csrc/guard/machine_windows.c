@@ -57,9 +57,7 @@ static void go_on_at(struct lg_held *held, const void *to, size_t size, uintptr_
   held->changed = 1;
 }
 
-void lg_context_redirect(void *context, void (*to)(void), uintptr_t stack) {
-  go_on_at(context, &to, sizeof to, stack);
-}
+void lg_context_redirect(void *context, void (*to)(void), uintptr_t stack) { go_on_at(context, &to, sizeof to, stack); }
 
 /* On the run's thread. It goes on where it was, with every register as it was. */
 LG_NORETURN static void call_and_return(CONTEXT *saved, void (*fn)(void *ud), void *ud) {

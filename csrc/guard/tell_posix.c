@@ -27,9 +27,8 @@ static struct sigaction earlier[LG_EARLIER_MOST + 1];
 static unsigned earlier_count;
 static atomic_uint order;
 
-
-static LG_SIGNAL_LOCAL unsigned chained;    /* how many calls of chain() this thread is in */
-static LG_THREAD_LOCAL int unblocked;       /* the signal that is, or 0 */
+static LG_SIGNAL_LOCAL unsigned chained; /* how many calls of chain() this thread is in */
+static LG_THREAD_LOCAL int unblocked;    /* the signal that is, or 0 */
 static LG_THREAD_LOCAL int exit_noted;
 
 /* Whether this thread has begun a run since it started. pthread_getspecific() is not on POSIX's list of what a handler may

@@ -14,9 +14,10 @@
 #include "lg_status.h"
 #include "machine_windows.h"
 
-static_assert(sizeof(CONTEXT) <= sizeof ((struct lg_told *)NULL)->saved, "struct lg_told has room for a CONTEXT");
+static_assert(sizeof(CONTEXT) <= sizeof((struct lg_told *)NULL)->saved, "struct lg_told has room for a CONTEXT");
 
-static DWORD slot = FLS_OUT_OF_INDEXES; /* its value in a thread is the thread's handle; written under the watchdog's mutex */
+static DWORD slot =
+    FLS_OUT_OF_INDEXES; /* its value in a thread is the thread's handle; written under the watchdog's mutex */
 static LG_THREAD_LOCAL HANDLE here;
 
 HANDLE lg_thread_here(void) {

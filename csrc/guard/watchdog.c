@@ -16,14 +16,14 @@ static const int64_t moves_every_ns = 20000000; /* so often it is looked whether
 
 static lg_mutex mutex = LG_MUTEX_INIT;
 static lg_event wake;
-static struct lg_watch *runs;    /* under mutex */
-static int64_t sleeping_until;   /* under mutex; the thread looks again at this time at the latest */
-static int started;              /* under mutex; the thread of this process exists */
-static struct lg_thread watcher; /* under mutex; that thread, when started */
-static int stopping;             /* under mutex; it is to end, because the process forks */
-static int wake_made;            /* under mutex */
-static int forks_handled;        /* under mutex */
-static uint32_t jitter = 1;      /* under mutex */
+static struct lg_watch *runs;            /* under mutex */
+static int64_t sleeping_until;           /* under mutex; the thread looks again at this time at the latest */
+static int started;                      /* under mutex; the thread of this process exists */
+static struct lg_thread watcher;         /* under mutex; that thread, when started */
+static int stopping;                     /* under mutex; it is to end, because the process forks */
+static int wake_made;                    /* under mutex */
+static int forks_handled;                /* under mutex */
+static uint32_t jitter = 1;              /* under mutex */
 static lg_mutex forking = LG_MUTEX_INIT; /* taken before mutex: one fork at a time joins the thread */
 static atomic_uint active_runs;
 static atomic_ullong begun_runs;

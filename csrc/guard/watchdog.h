@@ -66,10 +66,10 @@ struct lg_watch {
   unsigned moves_seen;
   int64_t moved_ns;      /* CPU time of its thread when it was last seen to have changed; -1 before */
   int64_t moves_look_ns; /* when to look again */
-  atomic_int reason; /* why the run is due; 0 while it is not */
-  atomic_int tick;   /* a tick is to be delivered */
-  atomic_int away;   /* a host function runs, on the run's thread: it is told nothing */
-  atomic_int owed;   /* a tick came due meanwhile */
+  atomic_int reason;     /* why the run is due; 0 while it is not */
+  atomic_int tick;       /* a tick is to be delivered */
+  atomic_int away;       /* a host function runs, on the run's thread: it is told nothing */
+  atomic_int owed;       /* a tick came due meanwhile */
   int active;
   struct lg_told told;
 };

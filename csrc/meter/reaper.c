@@ -19,13 +19,13 @@ struct waiting {
 
 static lg_mutex forking = LG_MUTEX_INIT; /* taken before mutex: one fork at a time joins the thread */
 static lg_mutex mutex = LG_MUTEX_INIT;
-static lg_event wake;         /* under mutex */
-static int wake_made;         /* under mutex */
-static struct waiting *first; /* under mutex */
-static size_t waiting_size;   /* under mutex; with what is being given back */
-static int started;           /* under mutex */
-static int stopping;          /* under mutex */
-static int forks_handled;     /* under mutex */
+static lg_event wake;           /* under mutex */
+static int wake_made;           /* under mutex */
+static struct waiting *first;   /* under mutex */
+static size_t waiting_size;     /* under mutex; with what is being given back */
+static int started;             /* under mutex */
+static int stopping;            /* under mutex */
+static int forks_handled;       /* under mutex */
 static struct lg_thread thread; /* under mutex, when started */
 
 static void give_back(void *pages, size_t size) {

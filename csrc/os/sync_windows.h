@@ -20,8 +20,7 @@ struct lg_thread {
   void (*body)(void);
 };
 
-#define LG_MUTEX_INIT                                                                                                  \
-  { 0 }
+#define LG_MUTEX_INIT {0}
 
 void lg_mutex_lock(lg_mutex *m);
 void lg_mutex_unlock(lg_mutex *m);

@@ -79,21 +79,6 @@ _MIB = 1048576
 _SIGNALS = 1 << 16  # more than any platform has
 _NS_PER_MS = 1_000_000
 MAX_DEPTH = int(lib.LG_WIRE_MAX_DEPTH)
-# How runs end, for what has no C core to say it (_lupa_state).
-OUTCOMES = {
-    "syntax": lib.LG_RUN_SYNTAX,
-    "error": lib.LG_RUN_ERROR,
-    "memory": lib.LG_RUN_MEMORY,
-    "no_memory": lib.LG_RUN_NO_MEMORY,
-    "timeout": lib.LG_RUN_TIMEOUT,
-    "cpu": lib.LG_RUN_CPU,
-    "budget": lib.LG_RUN_BUDGET,
-    "interrupted": lib.LG_RUN_INTERRUPTED,
-    "output": lib.LG_RUN_OUTPUT,
-    "data": lib.LG_RUN_DATA,
-    "forbidden": lib.LG_RUN_FORBIDDEN,
-    "callback": lib.LG_RUN_CALLBACK,
-}
 
 
 def serialization_error(why: str, path: str) -> ScriptSerializationError:

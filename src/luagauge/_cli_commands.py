@@ -45,7 +45,7 @@ Exit codes:
     4  it went over its memory limit
     5  it went over its time (--timeout or --cpu-time)
     6  its output is too large
-    7  this platform, or the installed lupa, does not offer what is needed
+    7  this platform, or what is installed, does not offer what is needed
     8  it executed more instructions than it may
     9  what there is to show cannot be written
   130  interrupted (Ctrl-C)
@@ -210,7 +210,7 @@ def _run(engine: LuaEngine, source: bytes, context: dict[str, Any] | None, name:
 
     before = signal.signal(signal.SIGINT, stop)
     try:
-        return engine._execute_interruptibly(source, context, name=name)  # noqa: SLF001 - a person may press Ctrl-C
+        return engine.execute_script(source, context, name=name)
     finally:
         signal.signal(signal.SIGINT, before)
 
@@ -269,10 +269,10 @@ def _problem(engine: LuaEngine, file: str) -> str | None:
 @_json_option
 @click.pass_context
 def doctor(ctx: click.Context, *, as_json: bool) -> None:
-    """Say what this platform measures and how, and try it out on every Lua that is there.
+    """Say what this platform measures and how, which Luas there are, and try it out on each.
 
-    Exits with 0 when all of it works, with 1 when something does not, with 7 when lupa is missing or too old; with 2, 9
-    and 130 as `run` does.
+    Exits with 0 when all of it works, with 1 when something does not, with 7 when lupa is needed and missing or too
+    old; with 2, 9 and 130 as `run` does.
     """
     from luagauge._cli_doctor import examine, show  # noqa: PLC0415 - not needed to run a script
 

@@ -12,7 +12,16 @@ from rich.text import Text
 
 from luagauge import _binding
 from luagauge._cli_report import console, facts_table, print_table, size_text
-from luagauge._lupa import OLDEST_LUPA, available, check_version, lupa_version
+from luagauge._finder import (
+    MODULES,
+    OLDEST_LUPA,
+    available,
+    carried_releases,
+    check_version,
+    find_lua,
+    lupa_is_needed,
+    lupa_version,
+)
 from luagauge.config import ScriptConfig
 from luagauge.engine import LuaEngine
 from luagauge.errors import (
@@ -30,13 +39,16 @@ _MEASURED = 'return string.rep("x", 100000)'
 _HUNGRY = 'local t = {} for i = 1, 1e7 do t[i] = string.rep("x", 1000) .. i end'
 _ENDLESS = "while true do end"
 # How runs are ended.
-_DEADLINES = {
+_WATCHDOG = {
     "signal": "one native watchdog thread sends a signal (SIGURG unless luagauge.use_signal() named another) to the "
     "thread of a run that is due; the signal's handler sets Lua's hook, which ends the run. Nothing is installed while "
     "a run is within its time.",
-    "hook": "a hook inside Lua looks whether the run is due, which makes scripts slower: the way where lupa's module "
-    "does not offer the Lua C API.",
+    "suspension": "one native watchdog thread suspends the thread of a run that is due, sets Lua's hook, which ends "
+    "the run, and lets the thread go on. Nothing is installed while a run is within its time.",
 }
+_TOLD_BY = "suspension" if sys.platform == "win32" else "signal"
+_BY = {"signal": "a signal", "suspension": "suspending its thread"}
+_OWNERS = {"luagauge": "luagauge's own module", "lupa": "lupa's module"}
 _JIT_OFF = "its JIT compiler is off, because compiled code looks at no hook and so no deadline could end it"
 
 
@@ -44,17 +56,22 @@ def examine() -> dict[str, Any]:
     """Try everything out. About 30 ms for each Lua version.
 
     Returns:
-        Plain data, with `"healthy"` telling whether the probe and at least one Lua work, and no check failed.
-        `"lupa_problem"` says why there is no Lua at all where that is lupa's doing, else it is None.
+        Plain data, with `"healthy"` telling whether the probe and at least one Lua work, what this wheel carries is
+        whole, and no check failed. `"lupa_problem"` says why lupa cannot give the Luas that this wheel does not carry,
+        and is None where it can, or carries all that there are.
     """
     probe = _examine_probe()
-    lupa, lupa_problem = _examine_lupa()
+    carried, carried_problem = _examine_carried()
+    lupa, lupa_problem = _examine_lupa(needed=carried_problem is None and lupa_is_needed())
     lua = {version: _examine_lua(version, problem) for version, problem in available().items()}
     usable = [found for found in lua.values() if found["usable"]]
-    ways = {found["deadlines"] for found in usable}
+    whole = carried_problem is None and all(
+        lua[version]["usable"] for version, name in MODULES.items() if name in carried
+    )
     return {
         "healthy": probe["error"] is None
         and lupa_problem is None
+        and whole
         and bool(usable)
         and all(found["ok"] for found in usable),
         "luagauge": _installed("luagauge"),
@@ -64,9 +81,11 @@ def examine() -> dict[str, Any]:
         "machine": platform.machine(),
         "lupa": lupa,
         "lupa_problem": lupa_problem,
+        "carried": carried,
+        "carried_problem": carried_problem,
         "cffi": _installed("cffi"),
         "probe": probe,
-        "deadlines": {way: text for way, text in _DEADLINES.items() if way in ways},
+        "deadlines": {_TOLD_BY: _WATCHDOG[_TOLD_BY]} if usable else {},
         "lua": lua,
     }
 
@@ -79,14 +98,22 @@ def _installed(distribution: str) -> str | None:
         return None
 
 
-def _examine_lupa() -> tuple[str | None, str | None]:
-    """Return lupa's version, and why it cannot do; by its own word first, then by that of its metadata."""
+def _examine_carried() -> tuple[dict[str, str], str | None]:
+    """Return the release of each Lua that this wheel carries, and what is wrong with their list."""
+    try:
+        return carried_releases(), None
+    except PlatformUnavailableError as error:
+        return {}, str(error)
+
+
+def _examine_lupa(*, needed: bool) -> tuple[str | None, str | None]:
+    """Return lupa's version, and why it cannot do where it has to; by its own word first, then by its metadata's."""
     version = None
     try:
         for version in (lupa_version(), _installed("lupa") or OLDEST_LUPA):
             check_version(version)
     except PlatformUnavailableError as error:
-        return version, str(error)
+        return version, str(error) if needed else None
     return lupa_version(), None
 
 
@@ -105,12 +132,14 @@ def _examine_probe() -> dict[str, Any]:
 def _examine_lua(version: str, problem: str | None) -> dict[str, Any]:
     """Run three small scripts on one Lua: one is measured, one is over its memory limit, one over its time."""
     found: dict[str, Any] = {
-        "usable": problem is None, "ok": False, "problem": problem, "figures": None, "source": None,
-        "memory_limit": None, "deadlines": None, "hard_stop": None, "deadline_ms": None, "stopped_after_ms": None,
-        "note": None,
+        "usable": problem is None, "ok": False, "problem": problem, "module": None, "path": None, "release": None,
+        "source": None, "memory_limit": None, "deadlines": None, "hard_stop": None, "deadline_ms": None,
+        "stopped_after_ms": None, "note": None,
     }  # fmt: skip
     if problem is not None:
         return found
+    served = find_lua(version)
+    found["module"], found["path"], found["release"] = served.module, served.path, served.release
     config = ScriptConfig(lua=version, timeout_ms=_TIMEOUT_MS * 50, memory_limit_mb=_LIMIT_MB)
     try:
         with LuaEngine(config) as engine:
@@ -131,10 +160,7 @@ def _judge(found: dict[str, Any], measured: ScriptResult, hungry: ScriptResult, 
     memory = measured.memory
     if memory is not None:
         found["source"] = memory.source
-        found["figures"] = (
-            "exact" if memory.source == "allocator" else "sampled"
-        )  # the peak; the rest is exact there too
-        found["deadlines"] = "hook" if memory.source == "lupa" else "signal"
+        found["deadlines"] = _TOLD_BY
     limited = isinstance(hungry.error, MemoryLimitExceeded)
     stopped = isinstance(endless.error, ScriptTimeoutError)
     found["note"] = _JIT_OFF if measured.jit_off else None
@@ -165,11 +191,12 @@ def show(facts: dict[str, Any]) -> None:
     for name, text in _probe_rows(facts["probe"]):
         table.add_row(name, text)
     table.add_row("deadlines", "\n".join(facts["deadlines"].values()) or "none: no Lua is usable")
-    if facts["lupa_problem"] is not None:
-        table.add_row("lupa", Text(facts["lupa_problem"], style="red"))
+    said = [problem for problem in (facts["carried_problem"], facts["lupa_problem"]) if problem is not None]
+    for problem in said:
+        table.add_row("Luas", Text(problem, style="red"))
     for version, found in facts["lua"].items():
-        if found["problem"] == facts["lupa_problem"] is not None:
-            continue  # said already, and the same of each
+        if found["problem"] in said:
+            continue  # the same of each
         name = version.replace("luajit", "LuaJIT ") if version.startswith("luajit") else f"Lua {version}"
         table.add_row(name, Text(_lua_text(found), style="" if found["ok"] else "red" if found["usable"] else "dim"))
     print_table(out, table)
@@ -201,7 +228,9 @@ def _lua_text(found: dict[str, Any]) -> str:
         return f"not usable: {found['problem']}"
     if not found["ok"]:
         return f"failed: {found['problem']}"
-    text = f"{found['figures']} figures ({found['source']}), memory limit {found['memory_limit']}, "
+    text = f"{found['release']} of {_OWNERS[found['module']]}, exact figures, memory limit {found['memory_limit']}, "
     text += f"deadline of {found['deadline_ms']:g} ms ended a run after {found['stopped_after_ms']:.1f} ms"
-    text += f" by a {found['deadlines']}, hard stop {'' if found['hard_stop'] == 'on' else 'off: '}{found['hard_stop']}"
+    text += (
+        f" by {_BY[found['deadlines']]}, hard stop {'' if found['hard_stop'] == 'on' else 'off: '}{found['hard_stop']}"
+    )
     return text + (f"; {found['note']}" if found["note"] else "")

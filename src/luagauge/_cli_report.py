@@ -136,19 +136,16 @@ def _figures(result: ScriptResult, lua: str) -> Table:
 
 def _memory_rows(memory: ScriptMemory) -> list[tuple[str, str]]:
     """Return the rows about memory: the script's own first, the process's last."""
-    sampled = "" if memory.source == "allocator" else ", as far as samples saw it"
     rows = [
-        ("memory used", f"{size_text(memory.used_bytes)}, the peak growth of the Lua heap{sampled}"),
+        ("memory used", f"{size_text(memory.used_bytes)}, the peak growth of the Lua heap"),
         ("  at start", size_text(memory.start_bytes)),
         ("  at peak", size_text(memory.peak_bytes)),
         ("  at end", f"{size_text(memory.end_bytes)}, garbage included"),
+        ("allocated", f"{size_text(memory.allocated_bytes)} in {memory.allocation_count:,} allocations"),
     ]
-    if memory.allocated_bytes is not None:  # only the allocator knows
-        rows.append(("allocated", f"{size_text(memory.allocated_bytes)} in {memory.allocation_count:,} allocations"))
     if memory.refused_allocations:
         rows.append(("refused", f"{memory.refused_allocations:,} allocations, by the limit"))
-    if memory.source == "allocator":  # else it is no more than what was in use at the end
-        rows.append(("reserved", f"{size_text(memory.reserved_bytes)} held from the system for the Lua state"))
+    rows.append(("reserved", f"{size_text(memory.reserved_bytes)} held from the system for the Lua state"))
     if memory.process is not None:
         rows.append(("whole process", _process_text(memory.process, shared=memory.process_shared)))
     return rows

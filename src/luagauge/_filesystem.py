@@ -1,9 +1,7 @@
 """File access for scripts, below configured directories: the host's side of `_lua/filesystem.lua`.
 
-Every path is walked from a configured directory one component at a time with O_NOFOLLOW, so no symbolic link and no
-".." leads out, and nobody can swap a component in between. Only regular files are opened. What a run leaves open is
-closed
-when it is over.
+How a file below a directory is reached is a matter of the system: `_filesystem_contract.py` says what holds everywhere.
+What a run leaves open is closed when it is over.
 """
 
 from __future__ import annotations
@@ -12,15 +10,25 @@ import errno
 import os
 import re
 import secrets
-import stat
+import sys
 import threading
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from importlib.resources import files
 from io import UnsupportedOperation
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from luagauge._filesystem_text import TextFile, drop_final_ctrl_z
+
+if sys.platform == "win32":
+    from luagauge._filesystem_windows import WindowsBelow as SystemBelow
+else:
+    from luagauge._filesystem_posix import PosixBelow as SystemBelow
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
+    from io import BufferedReader
+
+    from luagauge._filesystem_contract import Below
 
 MAX_OPEN_FILES = 64
 _MAX_NUMERAL = 200  # what 5.3 and later read of one
@@ -37,18 +45,9 @@ _HEXADECIMAL = re.compile(rb"[+-]?0[xX](?:[\da-fA-F]+\.?[\da-fA-F]*|\.[\da-fA-F]
 _DECIMAL = re.compile(rb"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|(?i:nan|inf(?:inity)?))")
 _MODULE_NAME = re.compile(rb"(?:[A-Za-z_\x80-\xff][\w\x80-\xff]*\.)*[A-Za-z_\x80-\xff][\w\x80-\xff]*")
 _INTEGERS_SINCE = "5.3"
-_MODES = {
-    "r": os.O_RDONLY,
-    "r+": os.O_RDWR,
-    "w": os.O_WRONLY | os.O_CREAT | os.O_TRUNC,
-    "w+": os.O_RDWR | os.O_CREAT | os.O_TRUNC,
-    "a": os.O_WRONLY | os.O_CREAT | os.O_APPEND,
-    "a+": os.O_RDWR | os.O_CREAT | os.O_APPEND,
-}
 _MOST_AT_ONCE = 1 << 20  # bytes that one write carries
-_PYTHON_MODES = {"r": "rb", "r+": "r+b", "w": "wb", "w+": "w+b", "a": "ab", "a+": "a+b"}
-_DIRECTORY = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
-_FILE = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
+_TRANSLATES = sys.platform == "win32"  # whether text mode differs from binary mode, as in this system's C library
+_MODES = {"r": "rb", "r+": "r+b", "w": "wb", "w+": "w+b", "a": "ab", "a+": "a+b"}
 
 
 def prelude(lua: str, max_output_size: int) -> bytes:
@@ -66,9 +65,12 @@ def prelude(lua: str, max_output_size: int) -> bytes:
     )
 
 
-def supported() -> bool:
-    """Return whether this platform can walk paths safely (openat and O_NOFOLLOW: every POSIX one can)."""
-    return os.open in os.supports_dir_fd and hasattr(os, "O_NOFOLLOW")
+class _OpenFile(NamedTuple):
+    """A file that a script has open."""
+
+    binary: BufferedReader  # or a writer, or both: of whatever mode it is
+    text: BufferedReader | TextFile  # what reads and writes it as the script asked
+    thread: int  # the thread whose run opened it
 
 
 class Filesystem:
@@ -82,10 +84,10 @@ class Filesystem:
 
     def __init__(self, directories: Sequence[str], max_bytes: int, lua: str) -> None:
         """Take the directories."""
-        self._directories = tuple(_normal(os.fsencode(directory)) for directory in directories)
+        self._directories = tuple(directories)
         self._max_bytes = max_bytes
         self._has_integers = _INTEGERS_SINCE <= lua[:3] < "6"  # no LuaJIT
-        self._files: dict[int, tuple[IO[bytes], int]] = {}  # number -> file, the thread whose run opened it
+        self._files: dict[int, _OpenFile] = {}
         self._next = 1
 
     def functions(self) -> dict[str, Callable[..., Any]]:
@@ -107,71 +109,50 @@ class Filesystem:
     def close_all(self) -> None:
         """Close what runs of this thread left open."""
         me = threading.get_ident()
-        for number in [number for number, (_, owner) in list(self._files.items()) if owner == me]:
+        for number in [number for number, file in list(self._files.items()) if file.thread == me]:
             with suppress(OSError):  # a full disk, say: nobody is left to be told
-                self._files.pop(number)[0].close()
+                self._files.pop(number).binary.close()
 
-    # --- paths ---
+    def _find(self, path: str | bytes) -> Below[Any]:
+        """Find what a script calls by this path."""
+        return SystemBelow(self._directories, _raw(path))
 
-    def _parts(self, path: bytes) -> tuple[bytes, list[bytes]]:
-        """Return the configured directory a path lies in, and the components below it."""
-        if b"\0" in path:
-            raise OSError(errno.EINVAL, "the path holds a NUL")
-        for directory in self._directories if os.path.isabs(path) else self._directories[:1]:
-            full = _normal(os.path.join(directory, path))
-            above = directory if directory == b"/" else directory + b"/"
-            if full.startswith(above) and full != above:
-                return directory, full[len(above) :].split(b"/")
-        raise PermissionError(errno.EACCES, "outside the directories that scripts may use")
-
-    @contextmanager
-    def _parent(self, path: str | bytes) -> Iterator[tuple[int, bytes]]:
-        """Open the directory that holds `path`; yield its descriptor and the last component."""
-        raw = _raw(path)
-        directory, parts = self._parts(raw)
-        if b".." in raw.split(b"/"):  # normpath has resolved it, but a link may have stood before it
-            raise PermissionError(errno.EACCES, "'..' is not allowed in a path")
-        fd = os.open(directory, _DIRECTORY & ~getattr(os, "O_NOFOLLOW", 0))
+    def _opened(self, path: str | bytes, mode: str, *, text: bool) -> _OpenFile:
+        """Open a file."""
+        binary: Any = os.fdopen(self._find(path).open(mode), _MODES[mode])
+        translated = TextFile(binary) if text and _TRANSLATES else binary
         try:
-            for part in parts[:-1]:
-                below = os.open(part, _DIRECTORY, dir_fd=fd)
-                os.close(fd)
-                fd = below
-            yield fd, parts[-1]
-        finally:
-            os.close(fd)
-
-    def _open_regular(self, path: str | bytes, flags: int) -> int:
-        """Open a regular file and return its descriptor."""
-        with self._parent(path) as (parent, name):
-            fd = os.open(name, flags | _FILE, 0o600, dir_fd=parent)
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            os.close(fd)
-            raise OSError(errno.EINVAL, "not a regular file")
-        return fd
+            if translated is not binary and "+" in mode:
+                drop_final_ctrl_z(binary)
+            if mode == "a+":  # Python starts at the end, C's library at the beginning
+                binary.seek(0)
+        except BaseException:
+            binary.close()
+            raise
+        return _OpenFile(binary, translated, threading.get_ident())
 
     # --- what Lua calls: each answers [value, ...]; an OSError becomes {false, message, errno} ---
 
     def _open(self, path: str | bytes, mode: str | bytes) -> list[Any]:
         """Open a file and return its number."""
+        text = isinstance(mode, str) and "b" not in mode
         plain = mode.replace("b", "") if isinstance(mode, str) else ""
         if plain not in _MODES:
             raise OSError(errno.EINVAL, "invalid mode")
         if len(self._files) >= MAX_OPEN_FILES:
             raise OSError(errno.EMFILE, f"more than {MAX_OPEN_FILES} open files")
         number, self._next = self._next, self._next + 1
-        file = os.fdopen(self._open_regular(path, _MODES[plain]), _PYTHON_MODES[plain])
-        self._files[number] = (file, threading.get_ident())
+        self._files[number] = self._opened(path, plain, text=text)
         return [number]
 
     def _close(self, number: int) -> list[Any]:
         """Close a file."""
-        self._files.pop(number)[0].close()
+        self._files.pop(number).binary.close()
         return [True]
 
     def _read(self, number: int, *formats: int | str) -> dict[Any, Any]:
         """Read by Lua's formats; nil for the first that finds nothing ends the list."""
-        file = self._files[number][0]
+        file = self._files[number]
         values: dict[Any, Any] = {"n": 0}
         left = self._max_bytes  # for all formats together: a sparse file gives any number of bytes for nothing
         for place, wanted in enumerate(formats or ("l",), 1):
@@ -185,26 +166,28 @@ class Filesystem:
             values[place] = value
         return values
 
-    def _read_one(self, file: IO[bytes], wanted: float | str) -> bytes | float | None:
+    def _read_one(self, file: _OpenFile, wanted: float | str) -> bytes | float | None:
         """Read by one format; None at the end of the file."""
         if isinstance(wanted, (int, float)):
             # Only 5.1 asks for more than there is memory, or for no number of bytes at all: it means all there are.
-            data = file.read(int(wanted) if 0 <= wanted < self._max_bytes else self._max_bytes)
-            # Only buffered files come here; IO[bytes] knows no peek.
-            return data if data or (wanted == 0 and file.peek(1)) else None  # type: ignore[attr-defined]
+            data = file.text.read(int(wanted) if 0 <= wanted < self._max_bytes else self._max_bytes)
+            return data if data or (wanted == 0 and file.text.peek(1)) else None
         kind = wanted.lstrip("*")[:1] if isinstance(wanted, str) else ""
         if kind == "a":
-            data = file.read(self._max_bytes + 1)
+            data = file.text.read(self._max_bytes + 1)
             if len(data) > self._max_bytes:
                 raise OSError(errno.EFBIG, f"more than {self._max_bytes} bytes")
             return data
         if kind in ("l", "L"):
-            line = file.readline(self._max_bytes)
+            line = file.text.readline(self._max_bytes)
             return None if not line else line if kind == "L" else line.removesuffix(b"\n")
-        return self._read_number(file)  # _lua/filesystem.lua lets nothing else pass
+        return self._read_number(file.binary)  # _lua/filesystem.lua lets nothing else pass
 
-    def _read_number(self, file: IO[bytes]) -> float | None:
-        """Read a numeral after white space; None where there is none."""
+    def _read_number(self, file: BufferedReader) -> float | None:
+        """Read a numeral after white space; None where there is none.
+
+        Line ends are white space in either mode, and no numeral goes on after a Ctrl-Z: bytes will do.
+        """
         text = b""
         while not text:
             block = file.read(_BLOCK)
@@ -224,25 +207,26 @@ class Filesystem:
 
     def _write(self, number: int, values: list[str | bytes]) -> list[Any]:
         """Write strings."""
-        file = self._files[number][0]
+        file = self._files[number]
+        writer: Any = file.text
         for value in values:
-            file.write(value.encode() if isinstance(value, str) else value)
-        file.flush()
+            writer.write(_raw(value))
+        file.binary.flush()
         return [True]
 
     def _seek(self, number: int, whence: str, offset: float) -> list[Any]:
         """Move to a position and return it."""
         places = {"set": os.SEEK_SET, "cur": os.SEEK_CUR, "end": os.SEEK_END}
         try:
-            return [self._files[number][0].seek(int(offset), places[whence])]
+            return [self._files[number].binary.seek(int(offset), places[whence])]
         except (ValueError, OverflowError):  # before the start, beyond what a position can be, or not a number
             raise OSError(errno.EINVAL, os.strerror(errno.EINVAL)) from None
 
     def _source(self, path: str | bytes) -> list[Any]:
         """Return the text of a Lua file."""
-        with os.fdopen(self._open_regular(path, os.O_RDONLY), "rb") as file:
-            data = self._read_one(file, "a")
-        return [data]
+        file = self._opened(path, "r", text=True)
+        with file.binary:
+            return [self._read_one(file, "a")]
 
     def _module(self, name: str | bytes) -> list[Any]:
         """Return the text and path of the module `name`: name.lua or name/init.lua, dots being directories."""
@@ -253,38 +237,29 @@ class Filesystem:
         for path in (stem + b".lua", stem + b"/init.lua"):
             for directory in self._directories:
                 with suppress(FileNotFoundError, NotADirectoryError):
-                    return [*self._source(os.path.join(directory, path)), path]
+                    return [*self._source(os.path.join(os.fsencode(directory), path)), path]
         raise FileNotFoundError(errno.ENOENT, "module not found")
 
     def _remove(self, path: str | bytes) -> list[Any]:
         """Remove a file or an empty directory."""
-        with self._parent(path) as (parent, name):
-            directory = stat.S_ISDIR(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode)
-            (os.rmdir if directory else os.remove)(name, dir_fd=parent)
+        self._find(path).remove()
         return [True]
 
     def _rename(self, source: str | bytes, target: str | bytes) -> list[Any]:
         """Rename within the configured directories."""
-        with self._parent(source) as (from_fd, old), self._parent(target) as (to_fd, new):
-            os.rename(old, new, src_dir_fd=from_fd, dst_dir_fd=to_fd)
+        self._find(source).rename(self._find(target))
         return [True]
 
     def _tmpname(self) -> list[Any]:
         """Create an empty file in the first directory and return its path."""
-        path = os.path.join(self._directories[0], b"lua_" + secrets.token_hex(8).encode())
-        os.close(self._open_regular(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
+        path = os.path.join(os.fsencode(self._directories[0]), b"lua_" + secrets.token_hex(8).encode())
+        os.close(self._find(path).open("w", new=True))
         return [path]
 
 
 def _raw(text: str | bytes) -> bytes:
     """Return a string of Lua's as its bytes: one that is UTF-8 comes as str."""
     return text.encode() if isinstance(text, str) else text
-
-
-def _normal(path: bytes) -> bytes:
-    """Return an absolute path without needless parts; normpath keeps two slashes in front, which Linux does not."""
-    full = os.path.normpath(path)
-    return full[1:] if full.startswith(b"//") else full
 
 
 def _number(numeral: bytes) -> float | None:

@@ -15,7 +15,7 @@ from luagauge._shutdown import until_exit
 from luagauge.errors import ConfigurationError
 
 LUA_VERSIONS = ("5.1", "5.2", "5.3", "5.4", "5.5", "luajit2.0", "luajit2.1")
-"""The names that `ScriptConfig.lua` takes; which of them are there depends on the installed lupa."""
+"""The names that `ScriptConfig.lua` takes; `luagauge doctor` says which of them are there."""
 
 _LUA_WORDS = frozenset(
     [
@@ -125,7 +125,7 @@ class ScriptConfig:
         max_log_size: Bytes all log messages of a run may take together.
         allow_filesystem: True gives scripts `io` (open, lines, close, type), `os.remove`, `os.rename`, `os.tmpname`,
             and text-only `loadfile`, `dofile` and `require`, all below `filesystem_directories` and nowhere else;
-            symbolic links are not followed. POSIX only, and not where figures come from lupa's counters.
+            symbolic links are not followed. POSIX only.
         filesystem_directories: The directories for `allow_filesystem`; relative paths of scripts start at the first.
         environment_variables: All that `os.getenv` sees.
         functions: Python callables by the global name under which a script may call them. They get and return plain

@@ -6,18 +6,16 @@ import weakref
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
-from luagauge import _lupa
+from luagauge import _finder
 from luagauge._shutdown import at_exit, until_exit
 from luagauge.config import ScriptConfig, ScriptContext
 from luagauge.errors import ConfigurationError, ScriptError, ScriptSyntaxError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from types import TracebackType
 
-    from luagauge._lupa_state import LupaState
     from luagauge.results import ScriptResult
 
 _CACHED_SCRIPTS = 64
@@ -82,6 +80,8 @@ class EngineStats:
         source: Where memory figures come from (`ScriptMemory.source`).
         hard_stops: Runs that were ended by throwing the Lua state away.
         no_hard_stop: Why that cannot be done here (`ScriptConfig.hard_stop`), or None where it can.
+        release: What this Lua calls itself, such as `"Lua 5.4.8"`.
+        module: Whose module it is: `"luagauge"`, one that this wheel carries, or `"lupa"`.
     """
 
     lua: str
@@ -89,9 +89,11 @@ class EngineStats:
     reserved_bytes: int
     runs: int
     cached_scripts: int
-    source: str
+    source: Literal["allocator"]
     hard_stops: int
     no_hard_stop: str | None
+    release: str
+    module: Literal["luagauge", "lupa"]
 
 
 class LuaEngine:
@@ -105,8 +107,8 @@ class LuaEngine:
         config: Limits, Lua version and what scripts may use; the defaults of `ScriptConfig` where it is None.
 
     Raises:
-        ConfigurationError: The installed lupa has no such Lua.
-        PlatformUnavailableError: lupa is not installed or too old, or cannot hold that Lua to a memory limit here.
+        ConfigurationError: Scripts are to have files, and this platform cannot give them safely.
+        PlatformUnavailableError: That Lua is not to be had here; the text says why, and what to do.
 
     Example:
         >>> from luagauge import LuaEngine
@@ -125,7 +127,7 @@ class LuaEngine:
         elif not isinstance(config, ScriptConfig):
             raise ConfigurationError("config", config, "give a ScriptConfig")
         self._config = config
-        self._state, self._source, self._run = _lupa.open_state(config)
+        self._state, self._lua, self._run = _finder.open_state(config)
         self._cache: OrderedDict[tuple[str | bytes, str, type], _Compiled] = OrderedDict()
         self._unused: list[int] = []  # refs of dropped scripts; freed when the state is free
         self._kept = 0  # compiled scripts in the state, these included
@@ -259,21 +261,11 @@ class LuaEngine:
         try:
             from luagauge._aio import run_in_thread  # noqa: PLC0415 - asyncio is not for everybody
 
-            run = self._execute_interruptibly
+            run = self.execute_script
             return await run_in_thread(self._state.interrupt_thread, run, script, context, name=name)
         except self._failure as error:
             self._at_exit(error)
             raise
-
-    @property
-    def _execute_interruptibly(self) -> Callable[..., ScriptResult]:
-        """`execute_script`, so that `interrupt()` ends even what has no deadline and never allocates.
-
-        On lupa's own counters that takes a hook, which a run without a deadline otherwise goes without.
-        """
-        if self._source == "lupa":
-            return cast("LupaState", self._state).interruptible(self.execute_script)
-        return self.execute_script
 
     @until_exit
     def precompile_script(self, source: str | bytes, *, name: str | None = None) -> LuaScript:
@@ -350,7 +342,18 @@ class LuaEngine:
             EngineClosedError: The engine is closed.
         """
         live, reserved, runs, stops, no_stop = self._state.counters()
-        return EngineStats(self._config.lua, live, reserved, runs, len(self._cache), self._source, stops, no_stop)
+        return EngineStats(
+            lua=self._config.lua,
+            live_bytes=live,
+            reserved_bytes=reserved,
+            runs=runs,
+            cached_scripts=len(self._cache),
+            source="allocator",
+            hard_stops=stops,
+            no_hard_stop=no_stop,
+            release=self._lua.release,
+            module=self._lua.module,
+        )
 
     @until_exit
     def close(self) -> None:

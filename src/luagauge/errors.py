@@ -91,7 +91,7 @@ class MemoryTrackingError(LuaGaugeError):
 
 
 class PlatformUnavailableError(MemoryTrackingError):
-    """This platform has no such measurement, or hides what it is read from."""
+    """This platform or installation lacks what is asked for: a measurement, what it is read from, or a Lua."""
 
 
 class MeasurementFailedError(MemoryTrackingError):

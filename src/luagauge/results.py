@@ -59,37 +59,33 @@ class LogEntry:
 class ScriptMemory:
     """Everything that was measured about one run's memory. Lua heap figures are exact to the byte.
 
-    Where `source` is `"lupa"`, only the figures at the start and the end are: the peak is the highest of some
-    samples, so it may be too low; gross figures are None.
-
     Attributes:
         start_bytes: The Lua heap when the run began, its globals in place. Compiling, where needed, comes after.
         end_bytes: The Lua heap when the script returned, garbage included.
         peak_bytes: The highest the Lua heap ever was during the run.
-        allocated_bytes: The sum of everything the run asked for, however soon it was freed. None where `source` is
-            `"lupa"`.
-        allocation_count: How often it asked for a block, or for a larger one. None where `source` is `"lupa"`.
+        allocated_bytes: The sum of everything the run asked for, however soon it was freed.
+        allocation_count: How often it asked for a block, or for a larger one.
         refused_allocations: How often the limit said no. More than 0 in a successful run means that a collection, or
-            the script itself, made do with less. None where `source` is `"lupa"`.
+            the script itself, made do with less.
         reserved_bytes: What the Lua state held from the operating system when the run ended, live or not, and the
-            engine's image. Where `source` is `"lupa"`, and on LuaJIT 2.0, whose allocator is its own: what it had in
-            use; the C library, or that allocator, keeps more, nobody can say how much.
+            engine's image. On LuaJIT 2.0, whose allocator is its own: what it had in use; that allocator keeps more,
+            nobody can say how much.
         process: What happened to the whole process meanwhile, or None where that was not measured. Never the script's
             own use: the host and other threads are in it, and freed memory may not be seen.
         process_shared: Other runs overlapped this one, so `process` is theirs too.
-        source: Where the Lua heap figures come from: `"allocator"` (exact), `"lupa"` (its counters; a sampled peak).
+        source: Where the Lua heap figures come from: `"allocator"`, Lua's own, which counts every byte.
     """
 
     start_bytes: int
     end_bytes: int
     peak_bytes: int
-    allocated_bytes: int | None
-    allocation_count: int | None
-    refused_allocations: int | None
+    allocated_bytes: int
+    allocation_count: int
+    refused_allocations: int
     reserved_bytes: int
     process: MemoryDelta | None
     process_shared: bool
-    source: Literal["allocator", "lupa"]
+    source: Literal["allocator"]
 
     @property
     def used_bytes(self) -> int:

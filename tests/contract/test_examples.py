@@ -72,9 +72,7 @@ def test_memory_hog_is_stopped_at_its_limit(lua: str) -> None:
         result = engine.execute_script((EXAMPLES / "memory_hog.lua").read_bytes())
         assert isinstance(result.error, MemoryLimitExceeded)
         assert result.memory_used_mb is not None
-        assert 2 < result.memory_used_mb <= 4
-        assert result.memory is not None
-        assert result.memory.source == "lupa" or result.memory_used_mb > 3.9
+        assert 3.9 < result.memory_used_mb <= 4
         assert [entry.message for entry in result.logs] == [f"about {n + 1} MB so far" for n in range(len(result.logs))]
         assert 2 <= len(result.logs) <= 4
         assert engine.stats().live_bytes < 1 << 20
@@ -94,7 +92,6 @@ def test_example_command_works_as_written(script: Path) -> None:
 
 
 @pytest.mark.real_malloc
-@pytest.mark.native_only
 @pytest.mark.skipif(sys.platform != "linux", reason="what it shows was established on Linux")
 def test_rss_is_noise_shows_what_the_readme_says() -> None:
     """RSS before and after is wildly off where luagauge is within 2 % of the known size."""

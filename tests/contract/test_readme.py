@@ -18,7 +18,7 @@ import pytest
 from click.testing import CliRunner
 
 import luagauge
-from luagauge import _lupa
+from luagauge import _finder
 from luagauge._cli_commands import commands
 
 ROOT = Path(__file__).parents[2]
@@ -110,9 +110,6 @@ def test_readme_run_command_does_the_main_job() -> None:
     assert "'words': 4366" in done.stdout
     shown = README.split("```text\n")[1].split("```")[0].splitlines()
     names = [line[:13] for line in done.stdout.splitlines()]
-    if _lupa.strategy("5.4") == "lupa":  # which knows no gross figures, and says what holds the deadlines
-        shown = [line for line in shown if not line.startswith(("allocated ", "reserved "))]
-        names = [name for name in names if name != "deadlines    "]
     assert names[-len(shown) :] == [line[:13] for line in shown]
 
 
@@ -212,7 +209,7 @@ def test_readme_globals_are_what_a_script_finds() -> None:
     always, sometimes = set(match[1].split()), set(match[2].split())
     source = "local names = {} for name in pairs(_G) do names[#names + 1] = name end return names"
     seen: set[str] = set()
-    for lua in [lua for lua, problem in _lupa.available().items() if problem is None]:
+    for lua in [lua for lua, problem in _finder.available().items() if problem is None]:
         with luagauge.LuaEngine(luagauge.ScriptConfig(lua=lua)) as engine:
             names = set(engine.execute_script(source).raise_for_error().output) - {"_G", "_VERSION", "context"}
         assert names - sometimes == always

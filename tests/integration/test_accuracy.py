@@ -16,9 +16,6 @@ from luagauge import LuaEngine, MemoryLimitExceeded, MemoryTrackingConfig, Memor
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# Lua's allocator is seen from inside only where engines stand on Lua's own API; lupa's counters are samples.
-pytestmark = pytest.mark.native_only
-
 KIB, MIB = 1024, 1048576
 SIZES = [KIB, 10 * KIB, 100 * KIB, MIB, 10 * MIB, 100 * MIB]
 

@@ -11,7 +11,7 @@ import pytest
 from cli_process import ENDLESS, TIMEOUT_S, call, environment
 
 import luagauge
-from luagauge import _lupa
+from luagauge import _finder
 
 
 def test_check_prints_a_line_for_each_file(tmp_path: Path) -> None:
@@ -61,20 +61,22 @@ def test_doctor_tries_every_lua_and_says_what_it_found() -> None:
     assert facts["healthy"] is True
     assert facts["luagauge"] == luagauge.__version__
     assert list(facts["lua"]) == list(luagauge.LUA_VERSIONS)
-    source = _lupa.strategy("5.4")
-    for lua, problem in _lupa.available().items():
+    way = "suspension" if sys.platform == "win32" else "signal"
+    assert facts["carried"] == _finder.carried_releases()
+    for lua, problem in _finder.available().items():
         found = facts["lua"][lua]
         assert found["problem"] == problem
         assert found["usable"] is found["ok"] is (problem is None)
         if problem is None:
-            assert found["source"] == source
-            assert found["figures"] == {"allocator": "exact", "lupa": "sampled"}[source]
+            assert found["source"] == "allocator"
+            served = _finder.find_lua(lua)
+            assert (found["module"], found["path"], found["release"]) == (served.module, served.path, served.release)
             assert found["stopped_after_ms"] >= found["deadline_ms"]
-            assert found["deadlines"] == {"allocator": "signal", "lupa": "hook"}[source]
+            assert found["deadlines"] == way
             with luagauge.LuaEngine(luagauge.ScriptConfig(lua=lua)) as engine:
                 assert found["hard_stop"] == (engine.stats().no_hard_stop or "on")
             assert (found["note"] is not None) is lua.startswith("luajit")
-    assert list(facts["deadlines"]) == [{"allocator": "signal", "lupa": "hook"}[source]]
+    assert list(facts["deadlines"]) == [way]
     assert facts["probe"]["snapshot"]["rss_bytes"] > 0
 
 
@@ -87,30 +89,6 @@ def test_doctor_text_names_the_probe_and_every_lua() -> None:
         assert name in starts
     everything = "everything that is usable" if "not usable" in done.stdout else "everything"
     assert done.stdout.splitlines()[-1] == f"{everything} works here"
-
-
-def test_doctor_without_any_lua_says_so() -> None:
-    """Where lupa's modules cannot be imported, every version has its reason, and the exit code is 1."""
-    code = (
-        "import sys; sys.modules.update({f'lupa.{name}': None for name in "
-        "('lua51', 'lua52', 'lua53', 'lua54', 'lua55', 'luajit20', 'luajit21')});"
-        "from luagauge.cli import main; main()"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, "doctor", "--json"], env=environment(), capture_output=True, check=False,
-        timeout=TIMEOUT_S,
-    )  # fmt: skip
-    assert done.returncode == 1
-    facts = json.loads(done.stdout)
-    assert facts["healthy"] is False
-    assert facts["deadlines"] == {}
-    assert all("the installed lupa has no such Lua" in found["problem"] for found in facts["lua"].values())
-    text = subprocess.run(
-        [sys.executable, "-c", code, "run", "-"], input=b"return 1", env=environment(), capture_output=True,
-        check=False, timeout=TIMEOUT_S,
-    )  # fmt: skip
-    assert text.returncode == 7
-    assert b"the installed lupa has no such Lua" in text.stderr
 
 
 @pytest.mark.parametrize("missing", ["click", "rich"])

@@ -143,7 +143,6 @@ def test_run_context_reaches_the_script(tmp_path: Path) -> None:
     assert json.loads(done.stdout)["output"] == "é"
 
 
-@pytest.mark.native_only
 @POSIX_ONLY
 def test_run_files_are_there_when_allowed(tmp_path: Path) -> None:
     """A script has no files unless a directory is allowed, and then those below it only."""

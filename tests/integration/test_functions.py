@@ -314,7 +314,6 @@ def test_functions_are_called_many_times(make_engine: Callable[..., LuaEngine], 
     assert engine.execute_script("local n = 0 for i = 1, 10000 do n = inc(n) end return n").output == 10_000
 
 
-@pytest.mark.native_only  # on lupa's counters a run hears of it at its next hook
 def test_function_can_interrupt_its_own_run(
     make_engine: Callable[..., LuaEngine], assert_usable: Callable[[LuaEngine], None], lua: str
 ) -> None:

@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from luagauge import LUA_VERSIONS, LuaEngine, _lupa
+from luagauge import LUA_VERSIONS, LuaEngine, _finder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-pytestmark = pytest.mark.native_only  # what lupa's Luas keep is the C library's
 
 MIB = 1 << 20
 FILLED_BYTES = 60 * MIB
@@ -45,7 +43,7 @@ FULL = "local function full() return collectgarbage('count') * 1024 > LIMIT end 
 def lua(request: pytest.FixtureRequest) -> str:
     """Return each Lua whose heap lies in an arena."""
     version = str(request.param)
-    if _lupa.available()[version] is not None:
+    if _finder.available()[version] is not None:
         pytest.skip(f"lupa has no Lua {version} here")
     return version
 

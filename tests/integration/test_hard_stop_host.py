@@ -14,13 +14,12 @@ import pytest
 from hard_stop import Kept, assert_thrown_away, until_thrown_away
 from long_steps import pure_step
 
-from luagauge import LuaEngine, ScriptInterruptedError, ScriptResult, ScriptTimeoutError, _lupa
+from luagauge import LuaEngine, ScriptInterruptedError, ScriptResult, ScriptTimeoutError, _finder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 pytestmark = [
-    pytest.mark.native_only,  # on lupa's counters there is no hard stop
     pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals and processes"),
 ]
 
@@ -29,7 +28,7 @@ pytestmark = [
 def lua(request: pytest.FixtureRequest) -> str:
     """Return a Lua of each kind that has a hard stop."""
     version = str(request.param)
-    why_not = _lupa.available()[version]
+    why_not = _finder.available()[version]
     if why_not is None:
         with LuaEngine() as engine:
             why_not = engine.stats().no_hard_stop

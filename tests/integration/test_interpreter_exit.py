@@ -98,7 +98,6 @@ def test_finalizers_get_no_error_but_our_own(held: str) -> None:
     assert wrong == []
 
 
-@pytest.mark.native_only
 @pytest.mark.parametrize("held", ["sys.user = User()", "codecs.register(lambda name, user=User(): None)"])
 def test_finalizers_come_that_late(held: str) -> None:
     """The test above is about something: these are called, and some of what they try is over by then."""
@@ -108,7 +107,6 @@ def test_finalizers_come_that_late(held: str) -> None:
     assert "closed: own" in lines
 
 
-@pytest.mark.native_only  # lupa's own way needs modules for a new engine that cannot be imported any more
 def test_finalizers_of_ordinary_objects_may_run_scripts() -> None:
     """What modules hold is finalized while everything works."""
     lines = ends("user = User()")
@@ -117,7 +115,6 @@ def test_finalizers_of_ordinary_objects_may_run_scripts() -> None:
     assert {"new source: works", "failing: works", "new engine: works"} <= set(lines)
 
 
-@pytest.mark.native_only
 def test_finalizers_of_engines_with_files_get_no_error_but_our_own() -> None:
     """Their runs end in Python code of ours."""
     lines = ends("sys.user = User(allow_filesystem=True, filesystem_directories=['.'])")

@@ -1,25 +1,23 @@
 """The heap figures against Lua's own count of the same state, to the byte, at any moment of a run.
 
 Lua keeps its own sum of what it allocated; `lua_gc(L, LUA_GCCOUNT)` and `LUA_GCCOUNTB` tell it. The function is called
-here straight in lupa's module, past everything of ours, on the lua_State of the engine: from host functions in the
+here straight in its module, past everything of ours, on the lua_State of the engine: from host functions in the
 middle of scripts, and between runs.
 """
 
 from __future__ import annotations
 
 import ctypes
-import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from luagauge import LuaEngine, MemoryLimitExceeded, _lupa
+from luagauge import LuaEngine, MemoryLimitExceeded, _finder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# Lua's allocator is seen from inside only where engines stand on Lua's own API; lupa's counters are samples.
-pytestmark = [pytest.mark.native_only, pytest.mark.emulated]
+pytestmark = pytest.mark.emulated
 
 LUA_GCCOUNT, LUA_GCCOUNTB = 3, 4
 WORD = ctypes.sizeof(ctypes.c_void_p)
@@ -37,15 +35,14 @@ def lua_state_of(engine: LuaEngine) -> int:
     the address of the version's calls, which is known.
     """
     state = word_at(id(engine._state) + object.__basicsize__ + 3 * WORD)
-    calls = _lupa.find_lua(engine.config.lua)
+    calls = _finder.find_lua(engine.config.lua).address
     place = next(at for at in range(state, state + 65536, WORD) if word_at(at) == calls)
     return word_at(place + WORD)
 
 
 def own_count(engine: LuaEngine) -> Callable[[], int]:
     """Return a function that asks Lua itself how many bytes the engine's heap holds."""
-    module = sys.modules[f"lupa.{_lupa._MODULES[engine.config.lua]}"]
-    lua_gc = ctypes.PyDLL(str(module.__file__)).lua_gc
+    lua_gc = ctypes.PyDLL(_finder.find_lua(engine.config.lua).path).lua_gc
     lua_gc.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_int]
     lua_gc.restype = ctypes.c_int
     state = lua_state_of(engine)
@@ -70,8 +67,6 @@ class Oracle:
 @pytest.fixture
 def oracle(make_engine: Callable[..., LuaEngine], lua: str) -> Oracle:
     """Return the engine and its oracle."""
-    if make_engine(lua).stats().source != "allocator":
-        pytest.skip("there is no lua_State to ask: the figures are lupa's own counters")
     return Oracle(make_engine, lua)
 
 

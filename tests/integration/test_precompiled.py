@@ -31,7 +31,6 @@ def test_precompiled_script_sees_fresh_globals(engine: LuaEngine) -> None:
     assert engine.execute_script("return count == nil and f == nil and string.extra == nil").output is True
 
 
-@pytest.mark.native_only  # lupa knows no gross figures
 def test_precompiled_script_costs_no_compiling(engine: LuaEngine) -> None:
     """The runs' gross allocation is less than that of a run that compiles, and the same each time."""
     source = "local t = {} " + "t[#t + 1] = 'value' " * 200 + "return #t"
@@ -40,10 +39,8 @@ def test_precompiled_script_costs_no_compiling(engine: LuaEngine) -> None:
     with LuaEngine(engine.config) as other:
         first = other.execute_script(source).memory
     assert first is not None
-    assert first.allocated_bytes is not None
     for memory in compiled:
         assert memory is not None
-        assert memory.allocated_bytes is not None
         assert memory.allocated_bytes < first.allocated_bytes / 2
     assert len({memory.allocated_bytes for memory in compiled if memory is not None}) == 1
 

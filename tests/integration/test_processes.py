@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from luagauge import _lupa
+from luagauge import _finder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,7 +48,7 @@ def in_child(work):
 def lua(request: pytest.FixtureRequest) -> str:
     """Return one Lua of each kind: processes are slow to start, and these differ in how hooks and stacks work."""
     version = str(request.param)
-    if _lupa.available()[version] is not None:
+    if _finder.available()[version] is not None:
         pytest.skip(f"lupa has no Lua {version} here")
     return version
 
@@ -157,7 +157,6 @@ CTRL_C = [
 ]
 
 
-@pytest.mark.native_only  # on lupa counters nothing looks at a signal during a run without a deadline
 @pytest.mark.parametrize("max_instructions", [None, 2**60])
 @pytest.mark.parametrize("source", CTRL_C)
 def test_ctrl_c_stops_a_running_script(lua: str, source: str, max_instructions: int | None) -> None:
@@ -191,7 +190,6 @@ def test_ctrl_c_without_a_handler_of_its_own_ends_the_program(lua: str) -> None:
     assert "KeyboardInterrupt" in done.stderr
 
 
-@pytest.mark.native_only  # on lupa counters nothing looks at a signal during a run without a deadline
 def test_signal_handlers_of_the_host_run_during_a_script(run: Callable[[str], str]) -> None:
     """A handler that returns lets the script go on; one that raises ends the run; one may interrupt the engine."""
     out = run("""
@@ -267,7 +265,6 @@ def test_blocked_signals_do_not_keep_a_deadline_away(run: Callable[[str], str]) 
     assert out == "['ScriptTimeoutError']\n"
 
 
-@pytest.mark.native_only  # on lupa's counters there is never a signal
 @pytest.mark.parametrize("name", ["SIGUSR2", "SIGRTMIN"])
 def test_another_signal_holds_deadlines(run: Callable[[str], str], name: str) -> None:
     """Once named, it ends runs in every thread; SIGURG's handler and mask stay as they are."""
@@ -300,7 +297,6 @@ def test_another_signal_holds_deadlines(run: Callable[[str], str], name: str) ->
     assert out == "[('ScriptTimeoutError', True), 'ScriptTimeoutError'] 0\n"
 
 
-@pytest.mark.native_only
 def test_another_signal_leaves_sigurg_to_the_host(run: Callable[[str], str]) -> None:
     """The host's handler of SIGURG is called for each of its own signals, for no run, and stays the one installed."""
     out = run("""
@@ -317,7 +313,6 @@ def test_another_signal_leaves_sigurg_to_the_host(run: Callable[[str], str]) -> 
     assert out == "ScriptTimeoutError 0\n1 True\n"
 
 
-@pytest.mark.native_only
 def test_another_signal_is_passed_on_to_the_hosts_handler(run: Callable[[str], str]) -> None:
     """A handler that the host has for the signal it named hears of the host's own signals, before and after runs."""
     out = run("""
@@ -333,7 +328,6 @@ def test_another_signal_is_passed_on_to_the_hosts_handler(run: Callable[[str], s
     assert out == "ScriptTimeoutError True\n" * 3
 
 
-@pytest.mark.native_only
 def test_another_signal_that_is_pending_does_not_end_the_process(run: Callable[[str], str]) -> None:
     """One that was blocked and came before the first run is delivered to the handler, not by its default action."""
     out = run("""
@@ -345,7 +339,6 @@ def test_another_signal_that_is_pending_does_not_end_the_process(run: Callable[[
     assert out == "ScriptTimeoutError\n"
 
 
-@pytest.mark.native_only
 def test_another_signal_keeps_ctrl_c_working(run: Callable[[str], str]) -> None:
     """A run without a deadline looks at Python's signals by it as well."""
     out = run("""
@@ -361,7 +354,6 @@ def test_another_signal_keeps_ctrl_c_working(run: Callable[[str], str]) -> None:
     assert out == "interrupted goes on\n"
 
 
-@pytest.mark.native_only
 def test_another_signal_after_the_first_run_is_refused(run: Callable[[str], str]) -> None:
     """By then the handler is installed; the signal in use may be named again."""
     out = run("""
@@ -397,7 +389,6 @@ def test_deadline_holds_in_a_child_forked_during_a_run(run: Callable[[str], str]
     assert out == "True 0\n" * 2
 
 
-@pytest.mark.native_only  # on lupa's counters the child may use as much more as the parent's thread ever had
 def test_cpu_limit_in_a_child_forked_during_a_run(run: Callable[[str], str]) -> None:
     """The child has what CPU time was left at the fork, by its own clock: neither less nor more."""
     out = run("""
@@ -436,7 +427,6 @@ def in_subinterpreters(*programs: str) -> str:
     return done.stdout
 
 
-@pytest.mark.native_only  # lupa's Python API, of which the other strategy is made, is not for subinterpreters
 def test_deadline_holds_in_a_subinterpreter(lua: str) -> None:
     """The signal is sent to a thread, whatever interpreter runs there."""
     inside = f"""
@@ -447,16 +437,28 @@ def test_deadline_holds_in_a_subinterpreter(lua: str) -> None:
     assert in_subinterpreters(inside) == "ScriptTimeoutError\n"
 
 
-@pytest.mark.native_only  # see above
+def test_wheels_own_module_serves_every_interpreter(lua: str) -> None:
+    """It is no Python extension, so nothing binds it to the interpreter that came first."""
+    if _finder.find_lua(lua).module != "luagauge":
+        pytest.skip("it is lupa's")
+    inside = f"""
+        from luagauge import *
+        print(LuaEngine(ScriptConfig(lua={lua!r})).execute_script("return 6 * 7").output)
+    """
+    assert in_subinterpreters(inside, inside) == "42\n42\n"
+
+
 def test_second_interpreter_is_told_that_lupa_serves_one(lua: str) -> None:
     """Each of lupa's modules can be imported in one interpreter of a process: that is said, not that there is no Lua."""
     inside = f"""
         from luagauge import *
         try:
             LuaEngine(ScriptConfig(lua={lua!r}))
-        except ConfigurationError as error:
+        except PlatformUnavailableError as error:
             print("module cannot be imported here" in str(error), "no such Lua" in str(error), repr(error.__cause__))
     """
+    if _finder.find_lua(lua).module == "luagauge":
+        pytest.skip("the wheel's own module is no Python extension, and serves them all")
     cause = (
         "ImportError('Interpreter change detected - this module can only be loaded into one interpreter per process.')"
     )
@@ -529,7 +531,6 @@ def test_system_calls_of_functions_survive_the_deadline_signal(run: Callable[[st
     assert out == "ScriptTimeoutError [b'data']\n"
 
 
-@pytest.mark.native_only  # on lupa's counters nothing looks at a signal during a run without a deadline
 def test_functions_in_the_main_thread_are_not_disturbed(run: Callable[[str], str]) -> None:
     """No system call of a host function ends early (EINTR) for the ticks that keep Ctrl-C working, nor of a signal handler."""
     out = run("""
@@ -548,7 +549,6 @@ def test_functions_in_the_main_thread_are_not_disturbed(run: Callable[[str], str
     assert out == "[0, 0]\nNone [0]\n"
 
 
-@pytest.mark.native_only  # on lupa's counters nothing looks at a signal during a run without a deadline
 def test_ctrl_c_between_functions_that_look_at_no_signal(run: Callable[[str], str]) -> None:
     """A script that is in functions of C nearly all the time ends all the same: the tick waits until one is back."""
     out = run("""

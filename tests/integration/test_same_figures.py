@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from luagauge import LUA_VERSIONS, LuaEngine, ScriptResult, _lupa
+from luagauge import LUA_VERSIONS, LuaEngine, ScriptResult, _finder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-pytestmark = pytest.mark.native_only  # lupa's counters know no allocations
 
 PROGRAMS = Path(__file__).resolve().parent.parent.parent / "benchmarks" / "programs"
 SIZES = {
@@ -71,7 +69,7 @@ RUNS = 5
 def lua(request: pytest.FixtureRequest) -> str:
     """Return each Lua whose heap lies in an arena."""
     version = str(request.param)
-    if _lupa.available()[version] is not None:
+    if _finder.available()[version] is not None:
         pytest.skip(f"lupa has no Lua {version} here")
     return version
 

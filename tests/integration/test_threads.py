@@ -83,7 +83,6 @@ def test_runs_that_overlap_say_so(make_engine: Callable[..., LuaEngine]) -> None
     assert memory.process_shared is False
 
 
-@pytest.mark.native_only  # on lupa counters an endless run without a deadline hears of no interrupt
 def test_python_goes_on_while_a_script_runs(make_engine: Callable[..., LuaEngine], lua: str) -> None:
     """A run holds no GIL: another thread ends it."""
     begun = threading.Event()
@@ -108,7 +107,6 @@ SPINS = [
 ]
 
 
-@pytest.mark.native_only  # on lupa counters an endless run without a deadline hears of no interrupt
 @pytest.mark.parametrize("source", SPINS)
 def test_interrupt_ends_any_run(
     make_engine: Callable[..., LuaEngine], assert_usable: Callable[[LuaEngine], None], lua: str, source: str
@@ -126,7 +124,6 @@ def test_interrupt_ends_any_run(
     assert_usable(engine)
 
 
-@pytest.mark.native_only  # on lupa counters an endless run without a deadline hears of no interrupt
 def test_interrupts_at_random_moments_never_hit_the_next_run(make_engine: Callable[..., LuaEngine], lua: str) -> None:
     """Each run ends by itself or as interrupted, and what follows is always right."""
     engine = make_engine(lua, timeout_ms=None)

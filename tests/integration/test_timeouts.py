@@ -100,7 +100,6 @@ def test_deadline_passes_while_the_output_is_read(make_engine: Callable[..., Lua
     assert result.output is None
 
 
-@pytest.mark.native_only  # on lupa counters nothing looks at an endless loop without a deadline
 def test_no_deadline_is_no_deadline(make_engine: Callable[..., LuaEngine], lua: str) -> None:
     """None lets a run go on; interrupt() still ends it."""
     begun = threading.Event()

@@ -297,7 +297,7 @@ ELSEWHERE = {
 @pytest.fixture(params=["5.4", "luajit2.1"])
 def host(request: pytest.FixtureRequest) -> Any:
     """Return an engine on one Lua of each kind of allocator."""
-    if luagauge._lupa.available()[request.param] is not None:
+    if luagauge._finder.available()[request.param] is not None:
         pytest.skip(f"lupa has no Lua {request.param} here")
     made = Host(request.param)
     yield made
@@ -354,11 +354,10 @@ def test_ended_runs_leak_nothing(host: Host) -> None:
         assert isinstance(counted.execute_script("while true do end").error, luagauge.InstructionLimitExceeded)
 
 
-@pytest.mark.native_only  # on lupa's counters there is no hard stop
 @pytest.mark.parametrize("version", HARD_STOP_LUAS)
 def test_hard_stops_leak_nothing(version: str) -> None:
     """A run that is thrown away in a step of Lua's own leaves none of its heap, its logs or its context behind."""
-    if luagauge._lupa.available()[version] is not None:
+    if luagauge._finder.available()[version] is not None:
         pytest.skip(f"lupa has no Lua {version} here")
     late = version.startswith("luajit")
     source, context = pure_step(version, 15 if late else 13)
@@ -371,7 +370,6 @@ def test_hard_stops_leak_nothing(version: str) -> None:
         assert engine.stats().hard_stops > 0 or late  # on which a step may fall beside every limit
 
 
-@pytest.mark.native_only
 def test_engines_after_hard_stops_leak_nothing() -> None:
     """Made, thrown away once in a run and once in a compile, and closed."""
     source, _ = pure_step("5.4", 13)
@@ -401,7 +399,6 @@ def test_ten_thousand_mixed_runs_leak_nothing(host: Host) -> None:
 
 
 @pytest.mark.real_malloc
-@pytest.mark.native_only  # what lupa's C library keeps is not this project's
 @pytest.mark.parametrize("version", ["5.1", "5.4", "luajit2.1"])
 def test_an_idle_engine_holds_nothing_of_a_large_run(version: str) -> None:
     """Neither the text that string.rep had begun to put together when the deadline came, nor a large output."""

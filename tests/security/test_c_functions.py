@@ -132,7 +132,6 @@ def test_limit_holds_inside_a_library_function(
     assert_usable(engine)
 
 
-@pytest.mark.native_only  # the fallback's load is lupa's Lua's own
 def test_load_copies_no_source_for_its_name(engine: LuaEngine) -> None:
     """A chunk without a name is named by its source, in messages as ever, but not by a second copy of it all."""
     size = 20_000_000

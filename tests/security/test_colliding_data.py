@@ -13,8 +13,6 @@ from luagauge import LuaEngine, ScriptTimeoutError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-pytestmark = pytest.mark.native_only  # on lupa's counters nothing looks at a limit on the way in
-
 LIMIT_MS = 50
 LATE_CPU_MS = 1500
 

@@ -167,7 +167,6 @@ print(engine.execute_script("return 1").output)
 """
 
 
-@pytest.mark.native_only  # on lupa's counters nobody asks how large the stack is: SECURITY.md
 def test_too_small_a_stack_is_refused(lua: str) -> None:
     """Where Lua's own 200 nested calls have no room, a run ends before it begins, and compiling too."""
     # In a process of its own: the C library gives a new thread the larger stack of an old one where it has one.
@@ -262,10 +261,7 @@ def test_host_side_work_is_never_refused(make_engine: Callable[..., LuaEngine], 
     """
     result = engine.execute_script(source, {"data": ["x" * 1000] * 50})
     assert result.output == (True, False) or isinstance(result.error, MemoryLimitExceeded)
-    least = (
-        2 if engine.stats().source == "lupa" else 1
-    )  # KiB; compiling takes nearly one, and the sandbox works in Lua there
-    for limit_kib in (least, 2, 4, 8, 16):
+    for limit_kib in (1, 2, 4, 8, 16):  # compiling takes nearly one
         with LuaEngine(make_engine(lua, memory_limit_mb=limit_kib / 1024).config) as tiny:
             for _ in range(3):
                 result = tiny.execute_script("return context.a", {"a": "x" * 100_000, "b": list(range(1000))})

@@ -6,12 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from luagauge import LuaEngine, MemoryLimitExceeded, _lupa
+from luagauge import LuaEngine, MemoryLimitExceeded, _finder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-pytestmark = pytest.mark.native_only  # on lupa's counters no allocation of Lua's is refused
 
 # Fill the heap but for `left` bytes, compile a literal, and go on with text of the script's where blocks were freed.
 SOURCE = """
@@ -42,7 +40,7 @@ return poke()
 def lua(request: pytest.FixtureRequest) -> str:
     """Return each LuaJIT."""
     version = str(request.param)
-    if _lupa.available()[version] is not None:
+    if _finder.available()[version] is not None:
         pytest.skip(f"lupa has no {version} here")
     return version
 

@@ -22,7 +22,6 @@ from luagauge import (
 
 pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="file access is offered on POSIX only"),
-    pytest.mark.native_only,
 ]
 
 

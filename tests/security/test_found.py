@@ -212,7 +212,6 @@ def test_interrupt_while_an_exception_is_described_comes_out(make_engine: Callab
         engine.execute_script("pcall(fail) return 1")
 
 
-@pytest.mark.native_only
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform cannot fork")
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_engine_that_another_thread_used_at_a_fork_is_refused_in_the_child(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from luagauge import LuaEngine, MemoryLimitExceeded, ScriptRuntimeError, _lupa
+from luagauge import LuaEngine, MemoryLimitExceeded, ScriptRuntimeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -98,11 +98,6 @@ return go((unpack or table.unpack)(a))
 """
 
 
-def stands_on_lupa(lua: str) -> bool:
-    """Return whether the stock functions are used, which call a lack of memory too many values."""
-    return _lupa.strategy(lua) == "lupa"
-
-
 def run_in_child(lua: str, source: str, limit_mb: float) -> list[str]:
     """Run a script, then another one, and return what is said of both."""
     command = [sys.executable, "-c", CHILD, lua, str(limit_mb)]
@@ -111,7 +106,6 @@ def run_in_child(lua: str, source: str, limit_mb: float) -> list[str]:
     return done.stdout.splitlines()
 
 
-@pytest.mark.native_only  # counts on the allocator's exact limit
 @pytest.mark.parametrize("limit_mb", [4, 16])
 def test_found_refusal_while_a_running_coroutine_is_resumed(lua: str, limit_mb: float) -> None:
     """The text of that error was thrown to a handler that was gone."""
@@ -120,7 +114,6 @@ def test_found_refusal_while_a_running_coroutine_is_resumed(lua: str, limit_mb: 
     assert after == "1000"
 
 
-@pytest.mark.native_only
 @pytest.mark.parametrize("limit_mb", [4, 16])
 def test_found_refusal_where_coroutines_nest_no_deeper(lua: str, limit_mb: float) -> None:
     """The text of that error was thrown past all coroutines at once, and no deadline found the one that ran."""
@@ -133,9 +126,8 @@ def test_found_refusal_where_coroutines_nest_no_deeper(lua: str, limit_mb: float
 def test_found_refusal_of_room_for_what_a_coroutine_is_given(lua: str, limit_mb: float) -> None:
     """5.1 ended the process; LuaJIT 2.0 took an argument for the error, and later ones hid the limit."""
     outcome, after = run_in_child(lua, MANY_ARGUMENTS, limit_mb)
-    allowed = {"ScriptRuntimeError"} if stands_on_lupa(lua) else set()
-    assert outcome.split()[0] in {"NoneType", "MemoryLimitExceeded"} | allowed
-    assert "too many" not in outcome or allowed
+    assert outcome.split()[0] in {"NoneType", "MemoryLimitExceeded"}
+    assert "too many" not in outcome
     assert after == "1000"
 
 
@@ -148,8 +140,8 @@ def test_found_refusal_of_room_at_every_limit(make_engine: Callable[..., LuaEngi
     return {co(unpack(t)), co(unpack(t))}"""
     for limit in range(9_000, 60_000, 1_111):
         result = make_engine(lua, memory_limit_mb=limit / (1 << 20)).execute_script(source)
-        # LuaJIT's unpack is its own; so is all of it on lupa's counters.
-        hidden = (stands_on_lupa(lua) or lua.startswith("luajit")) and isinstance(result.error, ScriptRuntimeError)
+        # LuaJIT's unpack is its own, which calls a lack of memory too many values.
+        hidden = lua.startswith("luajit") and isinstance(result.error, ScriptRuntimeError)
         assert result.output == [500, 500] or isinstance(result.error, MemoryLimitExceeded) or hidden
 
 
@@ -175,7 +167,6 @@ def test_found_refused_coroutine_is_none_that_can_be_started(make_engine: Callab
         assert result.output == "as it should be" or isinstance(result.error, (MemoryLimitExceeded, ScriptRuntimeError))
 
 
-@pytest.mark.native_only
 def test_found_buffers_of_failed_calls_do_not_outlive_the_run(make_engine: Callable[..., LuaEngine], lua: str) -> None:
     """Their finalizers failed where the collector called them with no C stack left, and were not called again."""
     source = """
@@ -226,7 +217,6 @@ else:
 """
 
 
-@pytest.mark.native_only
 @pytest.mark.real_malloc  # a sanitizer's frames are several times as large
 @pytest.mark.parametrize("stack_kib", [None, 640])
 def test_found_script_leaves_host_functions_their_stack(lua: str, stack_kib: int | None) -> None:
@@ -239,7 +229,6 @@ def test_found_script_leaves_host_functions_their_stack(lua: str, stack_kib: int
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits the data of the process")
 @pytest.mark.real_malloc
-@pytest.mark.native_only
 def test_found_refusal_of_the_system_while_a_stack_shrinks(lua: str) -> None:
     """Lua takes it that a block can always be made smaller, and some of it outside every protected call."""
     program = """
@@ -267,7 +256,6 @@ print(engine.execute_script("return 1").output)
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits the data of the process")
 @pytest.mark.real_malloc
-@pytest.mark.native_only
 def test_found_refusal_of_the_system_while_many_stacks_shrink(lua: str) -> None:
     """However many: the collector shrinks the stacks of all coroutines that wait."""
     program = """

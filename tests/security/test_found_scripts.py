@@ -1,4 +1,4 @@
-"""Scripts that once got round a limit, crashed the process or learnt an address, on either kind of engine."""
+"""Scripts that once got round a limit, crashed the process or learnt an address."""
 
 from __future__ import annotations
 

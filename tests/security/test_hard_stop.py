@@ -22,13 +22,11 @@ from luagauge import (
     ScriptInterruptedError,
     ScriptResult,
     ScriptTimeoutError,
-    _lupa,
+    _finder,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-pytestmark = pytest.mark.native_only  # on lupa's counters there is no hard stop
 
 LATE_CPU_MS = 1000  # a step takes several seconds, and its run is ended some 6 ms of CPU time late
 PATIENCE_S = 60
@@ -38,7 +36,7 @@ PATIENCE_S = 60
 def lua(request: pytest.FixtureRequest) -> str:
     """Return each Lua that has a hard stop."""
     version = str(request.param)
-    why_not = _lupa.available()[version]
+    why_not = _finder.available()[version]
     if why_not is None:
         with LuaEngine() as engine:
             why_not = engine.stats().no_hard_stop
@@ -321,7 +319,6 @@ def test_figures_of_a_run_that_was_thrown_away(make_engine: Callable[..., LuaEng
     memory = result.memory
     assert memory is not None
     assert 2**20 < memory.used_bytes < 64 * 2**20
-    assert memory.allocated_bytes is not None
     assert memory.allocated_bytes >= memory.used_bytes
 
 
@@ -360,7 +357,7 @@ def test_without_a_hard_stop_a_run_ends_with_its_step(
 
 def test_luajit_without_a_hard_stop_says_why(make_engine: Callable[..., LuaEngine]) -> None:
     """LuaJIT 2.0 brings an allocator of its own, and its runs end by errors alone."""
-    if _lupa.available()["luajit2.0"] is not None:
+    if _finder.available()["luajit2.0"] is not None:
         pytest.skip("lupa has no LuaJIT 2.0 here")
     engine = make_engine("luajit2.0", timeout_ms=20)
     assert "allocator" in (engine.stats().no_hard_stop or "")

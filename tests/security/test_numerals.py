@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
-from luagauge import LuaEngine, ScriptTimeoutError, _lupa
+from luagauge import LuaEngine, ScriptTimeoutError, _finder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -141,7 +141,7 @@ class Numerals:
 
 def stock_outcomes(lua: str, cases: list[Case]) -> list[bytes]:
     """Return what the tonumber of a plain lupa of this version makes of each."""
-    runtime = importlib.import_module(f"lupa.{_lupa._MODULES[lua]}").LuaRuntime(encoding=None)
+    runtime = importlib.import_module(f"lupa.{_finder.MODULES[lua]}").LuaRuntime(encoding=None)
     show = runtime.eval(f"function(...) return (function(...) {SHOW} end)(tonumber, ...) end".encode())
     return [show(numeral, base, base is not None) for numeral, base in cases]
 
@@ -180,7 +180,6 @@ HUGE = {
 }
 
 
-@pytest.mark.native_only
 @pytest.mark.parametrize("what", HUGE)
 def test_deadline_ends_conversions(
     make_engine: Callable[..., LuaEngine], assert_usable: Callable[[LuaEngine], None], lua: str, what: str

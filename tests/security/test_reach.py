@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from luagauge import LuaEngine, OperationNotAllowed, ScriptRuntimeError, ScriptSyntaxError, _lupa
+from luagauge import LuaEngine, OperationNotAllowed, ScriptRuntimeError, ScriptSyntaxError, _finder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -115,7 +115,7 @@ def test_names_outside_the_sandbox_are_nil(engine: LuaEngine, name: str) -> None
 
 def test_nothing_is_taken_from_the_callers_lupa(lua: str, make_engine: Callable[..., LuaEngine]) -> None:
     """What a host does with lupa itself in the same process is not seen, nor the other way round."""
-    runtime = importlib.import_module(f"lupa.{_lupa._MODULES[lua]}").LuaRuntime()
+    runtime = importlib.import_module(f"lupa.{_finder.MODULES[lua]}").LuaRuntime()
     runtime.execute("leaked = 1 string.leaked = 2")
     engine = make_engine(lua)
     assert engine.execute_script("return leaked == nil and string.leaked == nil and python == nil").output is True
@@ -264,7 +264,7 @@ def test_bytecode_cannot_be_loaded(engine: LuaEngine, assert_usable: Callable[[L
 
 def test_real_bytecode_cannot_be_loaded(engine: LuaEngine, lua: str) -> None:
     """What the very same Lua compiled is refused in every way that it could be handed over."""
-    runtime = importlib.import_module(f"lupa.{_lupa._MODULES[lua]}").LuaRuntime(encoding=None)
+    runtime = importlib.import_module(f"lupa.{_finder.MODULES[lua]}").LuaRuntime(encoding=None)
     code = runtime.execute(b"return string.dump(function() return 42 end)")
     assert code[:1] == b"\x1b"
     source = """

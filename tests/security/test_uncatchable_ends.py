@@ -16,7 +16,7 @@ from luagauge import (
     ScriptInterruptedError,
     ScriptResult,
     ScriptTimeoutError,
-    _lupa,
+    _finder,
 )
 
 if TYPE_CHECKING:
@@ -160,7 +160,6 @@ CHAINS = {
 }
 
 
-@pytest.mark.native_only  # on lupa's counters nothing can get at it: SECURITY.md
 @pytest.mark.parametrize("name", CHAINS)
 def test_chains_of_call_metamethods_do_not_outlive_a_deadline(
     make_engine: Callable[..., LuaEngine], assert_usable: Callable[[LuaEngine], None], name: str
@@ -173,7 +172,6 @@ def test_chains_of_call_metamethods_do_not_outlive_a_deadline(
     assert_usable(engine)
 
 
-@pytest.mark.native_only
 @pytest.mark.parametrize("version", ["5.4", "5.5"])
 def test_chain_of_call_metamethods_that_closes_does_not_outlive_a_budget(
     make_engine: Callable[..., LuaEngine], assert_usable: Callable[[LuaEngine], None], version: str
@@ -204,7 +202,7 @@ CALL_CHAIN = """
 
 def test_chains_of_call_metamethods_are_as_in_stock_lua(engine: LuaEngine, lua: str) -> None:
     """Each version calls through as many metamethods as ever, and refuses what it always did."""
-    stock = importlib.import_module(f"lupa.{_lupa._MODULES[lua]}").LuaRuntime()
+    stock = importlib.import_module(f"lupa.{_finder.MODULES[lua]}").LuaRuntime()
     assert engine.execute_script(CALL_CHAIN).output == stock.execute(CALL_CHAIN)
 
 
@@ -215,7 +213,6 @@ LONG_STEPS = {
 }
 
 
-@pytest.mark.native_only
 @pytest.mark.parametrize("name", LONG_STEPS)
 def test_run_in_one_long_step_loses_its_state_and_nothing_else(
     make_engine: Callable[..., LuaEngine], assert_usable: Callable[[LuaEngine], None], name: str
@@ -238,7 +235,6 @@ def test_run_in_one_long_step_loses_its_state_and_nothing_else(
     assert_usable(engine)
 
 
-@pytest.mark.native_only
 def test_run_in_one_long_step_is_interrupted_and_held_to_cpu_time(make_engine: Callable[..., LuaEngine]) -> None:
     """The other limits end it the same way, and say which they were."""
     begun = threading.Event()
@@ -254,7 +250,6 @@ def test_run_in_one_long_step_is_interrupted_and_held_to_cpu_time(make_engine: C
     assert result.stopped in {"error", "state"}
 
 
-@pytest.mark.native_only
 def test_run_that_a_hook_ends_says_where_it_was(make_engine: Callable[..., LuaEngine], lua: str) -> None:
     """An end by an error knows the line and the call stack; nothing is thrown away for it."""
     engine = make_engine(lua, timeout_ms=50)
@@ -286,11 +281,7 @@ def test_interrupt_cannot_be_outlived(
 ) -> None:
     """The same for interrupt(), which uses the same means."""
     begun = threading.Event()
-    settings = {"functions": {"begun": begun.set}}
-    engine = make_engine(lua, **settings)
-    # On lupa's counters only a run with a deadline hears of an interrupt whatever it does.
-    if engine.stats().source == "allocator":
-        engine = make_engine(lua, timeout_ms=None, **settings)
+    engine = make_engine(lua, timeout_ms=None, functions={"begun": begun.set})
     thread = threading.Thread(target=lambda: begun.wait() and engine.interrupt())
     thread.start()
     assert isinstance(engine.execute_script(f"begun() {HOSTILE[name]}").error, ScriptInterruptedError)
@@ -321,7 +312,6 @@ def test_instruction_budget_is_the_same_every_time(make_engine: Callable[..., Lu
         assert "max_instructions" in str(error)
 
 
-@pytest.mark.native_only  # on lupa's counters there are no ticks
 def test_instruction_budget_does_not_depend_on_the_clock(make_engine: Callable[..., LuaEngine], lua: str) -> None:
     """The ticks that a run in the main thread gets every 50 ms take nothing off the count."""
     source = "for i = 1, context.n do end"

@@ -94,10 +94,13 @@ def run(engine: LuaEngine) -> ScriptResult:
     live: int = stats.live_bytes
     stops: int = stats.hard_stops
     why_none: str | None = stats.no_hard_stop
+    release: str = stats.release
+    module: Literal["luagauge", "lupa"] = stats.module
+    figures_from: Literal["allocator"] = stats.source
     interrupted: bool = engine.interrupt()
     closed: bool = engine.closed
     config: ScriptConfig = engine.config
-    use(line, live, stops, why_none, interrupted, closed, config)
+    use(line, live, stops, why_none, release, module, figures_from, interrupted, closed, config)
     engine.execute_script(5)  # type: ignore[arg-type]
     engine.execute_script("return 1", "text")  # type: ignore[arg-type]
     engine.execute_script("return 1", [("a", 1)])  # type: ignore[arg-type]
@@ -139,7 +142,7 @@ def read(result: ScriptResult) -> None:
         used_bytes: int = memory.used_bytes
         process: MemoryDelta | None = memory.process
         shared: bool = memory.process_shared
-        source: Literal["allocator", "lupa"] = memory.source
+        source: Literal["allocator"] = memory.source
         use(start, peak, used_bytes, process, shared, source)
     result.output = 1  # type: ignore[misc]
 

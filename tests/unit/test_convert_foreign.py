@@ -76,7 +76,6 @@ def test_mappings_are_what_functions_return(make_engine: Callable[..., LuaEngine
     assert engine.execute_script("return settings().a.b").output == 1
 
 
-@pytest.mark.native_only
 def test_mapping_in_many_places_is_read_once(engine: LuaEngine) -> None:
     """It goes in everywhere, and everywhere the same."""
     reads: list[str] = []
@@ -110,7 +109,6 @@ def test_mapping_without_end_is_refused(make_engine: Callable[..., LuaEngine]) -
         make_engine().execute_script("return 1", {"v": Endless()})
 
 
-@pytest.mark.native_only
 def test_mapping_that_puts_others_in_its_place_is_refused(make_engine: Callable[..., LuaEngine]) -> None:
     """Reading it changes the data around it, each time: that ends."""
     data: dict[str, Any] = {}

@@ -27,7 +27,7 @@ from luagauge import (
     ScriptSyntaxError,
     ScriptTimeoutError,
     _binding,
-    _lupa,
+    _finder,
 )
 
 if TYPE_CHECKING:
@@ -70,36 +70,32 @@ def test_engine_says_what_it_is(make_engine: Callable[..., LuaEngine]) -> None:
 
 def test_engine_names_a_lua_that_lupa_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where lupa has no such module, the error names the version; nothing is remembered of it."""
-    _lupa.find_lua.cache_clear()
+    _finder.find_lua.cache_clear()
     monkeypatch.setitem(sys.modules, "lupa.lua54", None)
-    with pytest.raises(ConfigurationError, match="no such Lua") as caught:
+    monkeypatch.setattr(_finder, "carried_releases", dict)
+    with pytest.raises(PlatformUnavailableError, match=r"no such Lua as 5\.4 .*; install a luagauge wheel"):
         LuaEngine()
-    assert caught.value.value == "5.4"
-    assert "no such Lua" in str(_lupa.available()["5.4"])
+    assert "no such Lua as 5.4" in str(_finder.available()["5.4"])
     monkeypatch.undo()
     with LuaEngine() as engine:
         assert engine.execute_script("return 1").output == 1
 
 
-def test_engine_stands_on_lupa_where_it_hides_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the module exports no Lua API, lupa's own counters do; what cannot be limited that way is refused."""
-    _lupa.find_lua.cache_clear()
-    monkeypatch.setattr(_binding, "resolve_lua", lambda instance, path: (0, f"lua_close of {instance}"))
-    with pytest.raises(PlatformUnavailableError, match="lua_close of lua54 is missing"):
-        _lupa.find_lua("5.4")
-    with LuaEngine() as engine:
-        assert engine.stats().source == "lupa"
-        assert engine.execute_script("return 1").output == 1
-    assert _lupa.available()["5.4"] is None
-    why_not = _lupa.available()["luajit2.0"]
-    assert why_not is None or "lupa" in why_not
+def test_engine_needs_every_call_of_lua(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the module lacks a call and the wheel has no Lua of its own, the error names the call and what to do."""
+    _finder.find_lua.cache_clear()
+    monkeypatch.setattr(_finder, "carried_releases", dict)
+    monkeypatch.setattr(_binding, "resolve_lua", lambda instance, path: (0, f"lua_close of {instance} is missing", ""))
+    with pytest.raises(PlatformUnavailableError, match=r"lua_close of lua54 is missing.*; install a luagauge wheel"):
+        LuaEngine()
+    assert "lua_close of luajit21" in str(_finder.available()["luajit2.1"])
 
 
 def test_resolving_a_file_without_lua_names_what_is_missing() -> None:
     """The search itself says 0 and a name for a module that is not lupa's, and for a version nobody knows."""
     fast = sys.modules["luagauge._fast"].__file__
-    address, missing = _binding.resolve_lua("lua54", str(fast))
-    assert (address, bool(missing)) == (0, True)
+    address, missing, release = _binding.resolve_lua("lua54", str(fast))
+    assert (address, bool(missing), release) == (0, True, "")
     assert _binding.resolve_lua("lua99", str(fast))[0] == 0
 
 
@@ -311,10 +307,12 @@ def test_stats_count_runs_and_compilations(make_engine: Callable[..., LuaEngine]
     engine.validate_syntax("return 1")
     engine.execute_script(engine.precompile_script("return 2"))
     stats = engine.stats()
-    no_hard_stop = "the engine stands on lupa's own counters" if _lupa.strategy("5.3") == "lupa" else None
+    served = _finder.find_lua("5.3")
     assert stats == EngineStats(
-        "5.3", stats.live_bytes, stats.reserved_bytes, 5, 1, _lupa.strategy("5.3"), 0, no_hard_stop
-    )
+        "5.3", stats.live_bytes, stats.reserved_bytes, 5, 1, "allocator", 0, stats.no_hard_stop, served.release,
+        served.module,
+    )  # fmt: skip
+    assert served.release.startswith("Lua 5.3.")
     assert stats.live_bytes > 0
 
 
@@ -467,7 +465,6 @@ def test_engines_and_scripts_are_neither_copied_nor_pickled(make_engine: Callabl
                 call(one)
 
 
-@pytest.mark.native_only  # the C module makes results there
 def test_result_that_cannot_be_made_is_an_exception_of_its_own(make_engine: Callable[..., LuaEngine]) -> None:
     """Too little of Python's own stack left for a deep output: RecursionError, though a log that is not UTF-8 comes next."""
     engine = make_engine()
