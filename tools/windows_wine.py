@@ -70,8 +70,8 @@ PYCONFIG = """
 #define WITH_THREAD 1
 """
 LIMITED_API = "-DPy_LIMITED_API=0x030A0000"
-# wine 8 has no WMI, and asks that are never answered hang.
-SITE = "import sys\nsys.modules['_wmi'] = None\n"
+# wine 8 has no WMI, and asks that are never answered hang; it has no CopyFile2, and ends a program that calls it.
+SITE = "import sys\nsys.modules['_wmi'] = None\nimport _winapi\ndel _winapi.CopyFile2\n"
 
 
 class MissingError(Exception):
