@@ -9,6 +9,7 @@ luagauge/_luas; without it the package carries none, and uses lupa's own. tools/
 
 from __future__ import annotations
 
+import logging
 import os
 import runpy
 import shutil
@@ -24,8 +25,8 @@ from setuptools.errors import ExecError
 # An isolated build does not have the source tree on sys.path.
 sys.path.insert(0, str(Path("tools").resolve()))
 
-from carried import modules, sdist, targets  # noqa: E402
-from carried.errors import CarriedError  # noqa: E402
+from carried import modules, sdist, targets
+from carried.errors import CarriedError
 
 # By path, for it is no module's name. The recipe names paths relative to the root.
 RECIPE = runpy.run_path("csrc/build_native.py", run_name="luagauge_recipe")
@@ -62,9 +63,9 @@ class FreshBuildExt(build_ext):
         try:
             target = targets.of_wheel(sysconfig.get_platform())
             if target is None:
-                print(f"no Lua modules are built for {sysconfig.get_platform()}: the package will use lupa's")
+                self.warn(f"no Lua modules are built for {sysconfig.get_platform()}: the package will use lupa's")
             else:
-                modules.build(target, sdist.named(), folder, say=print)
+                modules.build(target, sdist.named(), folder, say=lambda text: self.announce(text, logging.INFO))
         except CarriedError as error:
             raise ExecError(str(error)) from error
 

@@ -73,7 +73,7 @@ def check_newest() -> None:
     if newest != pinned:
         raise CarriedError(
             f"lupa {newest} is out, and wheels carry the Luas of {pinned}. Read what its Luas fixed, put its version"
-            f" and SHA-256 into {sdist.PIN_FILE.name}, and release; SECURITY.md says how soon."
+            f" and SHA-256 into {sdist.PIN_FILE.name}, and publish a release: wheels that are out do not change."
         )
     print(f"lupa {pinned} is pinned, and is the newest release")
 

@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 LUAS = ("5.4", "luajit2.1")
+LENGTH = 1_000_000
 THERE = {"linux": LUAS, "darwin": ("5.4",), "win32": ()}
 
 
@@ -22,12 +23,12 @@ def outcome(lua: str) -> str:
     config = luagauge.ScriptConfig(lua=lua, memory_limit_mb=8)
     try:
         with luagauge.LuaEngine(config) as engine:
-            result = engine.execute_script("return #string.rep('x', 1000000)")
-            refused = engine.execute_script("return #string.rep('x', 10000000)")
+            result = engine.execute_script(f"return #string.rep('x', {LENGTH})")
+            refused = engine.execute_script(f"return #string.rep('x', {10 * LENGTH})")
     except luagauge.PlatformUnavailableError as error:
         return f"unavailable: {error}"
     over = isinstance(refused.error, luagauge.MemoryLimitExceeded)
-    return "runs" if result.output == 1_000_000 and over else f"wrong: {result.output!r}, {refused.error!r}"
+    return "runs" if result.output == LENGTH and over else f"wrong: {result.output!r}, {refused.error!r}"
 
 
 def main() -> int:
