@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -46,3 +47,15 @@ def link_file(at: Path, target: Path) -> None:
         pytest.skip(f"no right to make symbolic links: {error}")
     if not os.path.lexists(at):
         pytest.skip("no symbolic links here, as in wine 8, which says that it made one")
+
+
+def everything_below(directory: Path) -> dict[str, bytes | None]:
+    """Return the paths of all that is in a directory, with what files hold; links are named and not followed."""
+    found: dict[str, bytes | None] = {}
+    for path in sorted(directory.iterdir()):
+        status = path.lstat()
+        link = stat.S_ISLNK(status.st_mode) or getattr(status, "st_file_attributes", 0) & 0x400  # a reparse point
+        found[str(path)] = path.read_bytes() if stat.S_ISREG(status.st_mode) and not link else None
+        if stat.S_ISDIR(status.st_mode) and not link:
+            found |= everything_below(path)
+    return found
