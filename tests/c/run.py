@@ -91,6 +91,13 @@ SYSTEM_CALLS = (
 )  # fmt: skip
 WRAPPED = tuple(f"-Wl,--wrap={name}" for name in SYSTEM_CALLS)
 
+# And test_windows_faults.c, where calls go through pointers of these names.
+WINDOWS_CALLS = (
+    "CreateEventW", "CreateWaitableTimerExW", "SetWaitableTimer", "DuplicateHandle", "FlsAlloc", "FlsSetValue",
+    "SuspendThread", "GetThreadContext", "SetThreadContext", "GetThreadTimes", "VirtualAlloc", "_beginthreadex",
+)  # fmt: skip
+WRAPPED_ON_WINDOWS = tuple(f"-Wl,--wrap=__imp_{name}" for name in WINDOWS_CALLS)
+
 SOON_STILL = "-DLG_WATCH_STILL_NS=1000000"
 
 PROGRAMS = (
@@ -106,6 +113,7 @@ PROGRAMS = (
     Program("test_arena", ARENA, ("-DLG_TEST_FAULTS", "-pthread"), ("linux", "darwin", "win32")),
     Program("test_image", ARENA, ("-DLG_TEST_FAULTS", "-pthread"), ("linux", "darwin", "win32")),
     Program("test_os_faults", (*GUARD, *ARENA), ("-pthread", "-ldl", *WRAPPED), ("linux",)),
+    Program("test_windows_faults", (*GUARD, *ARENA), WRAPPED_ON_WINDOWS, ("win32",)),
     Program("test_meter", ("meter/meter.c", *ARENA), ("-DLG_TEST_FAULTS", "-pthread"), ("linux", "darwin", "win32")),
 )
 
