@@ -47,12 +47,12 @@ int lg_tell_enter(struct lg_watch *w) {
 /* The thread stands still. Where `fire` wanted it elsewhere and the system refuses that, the flag says the same. */
 static void tell_suspended(struct lg_watch *w, int reason) {
   struct lg_held held = {.registers = {.ContextFlags = CONTEXT_FULL}, .saved = (CONTEXT *)(void *)w->told.saved};
-  if (atomic_load(&w->away)) { /* meanwhile; it looks when its host function returns */
-    if (reason == LG_WATCH_TICK) atomic_store(&w->owed, 1);
-    return;
-  }
   if (!GetThreadContext(w->told.thread, &held.registers)) {
     w->calls->flag(w, reason);
+    return;
+  }
+  if (atomic_load(&w->away)) { /* meanwhile; it looks when its host function returns */
+    if (reason == LG_WATCH_TICK) atomic_store(&w->owed, 1);
     return;
   }
   w->calls->fire(w, reason, &held);

@@ -10,7 +10,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from guard_sweep import core_files
+import systems
+from guard_sweep import VARIANT, core_files
 from lua_build import C_TESTS, LUAJIT, PUC, VARIANTS, VERSIONS, WARNINGS, Version, build_folder, build_lua, compiler
 
 REVIEWED = C_TESTS / "reachable"
@@ -18,13 +19,14 @@ REVIEWED = C_TESTS / "reachable"
 
 def reachable(version: Version) -> str:
     """Return one line for everything that a script of this Lua can reach, sorted."""
-    variant = "plain" if version.jit else "sanitized"
-    result = build_folder() / f"audit_driver-{version.name}-{variant}"
+    variant = "plain" if version.jit else VARIANT
+    result = build_folder() / f"audit_driver-{version.name}-{variant}{systems.SUFFIX}"
     instance = f'-DLG_INSTANCE_FILE="lua/{version.name}.c"'
     command = [*compiler(), "-std=c11", *WARNINGS, *VARIANTS[variant], instance, "-I", str(C_TESTS.parents[1] / "csrc")]
-    command += [str(C_TESTS / "audit_driver.c"), *map(str, core_files()), "-pthread", "-ldl", "-lm", "-o", str(result)]
-    subprocess.run(command, check=True)
-    out = subprocess.run([str(result), str(build_lua(version, variant))], check=True, capture_output=True, text=True)
+    command += [str(C_TESTS / "audit_driver.c"), *map(str, core_files()), "-o", str(result)]
+    subprocess.run([*command, *systems.flags(("-pthread", "-ldl", "-lm"))], check=True)
+    command = [*systems.runner(), str(result), systems.path_there(build_lua(version, variant))]
+    out = subprocess.run(command, check=True, capture_output=True, text=True)
     return "".join(sorted(out.stdout.splitlines(keepends=True)))
 
 

@@ -2,10 +2,8 @@
  *
  * Starts where a script starts (all its globals, a string, a number, nil, a function, a coroutine) and follows table
  * entries, metatables, upvalues and environments. One line each: the shortest path found first, and whether it is C. */
-#define _GNU_SOURCE
-#include <dlfcn.h>
-
 #include LG_INSTANCE_FILE
+#include "os/library.h"
 
 enum { MAX_SEEN = 4000, MAX_PATH = 400 };
 
@@ -102,9 +100,10 @@ static int audit(lua_State *L) {
 
 int main(int argc, char **argv) {
   static const char *const names[] = {"host_function"};
-  const char *missing = "";
-  void *handle = argc > 1 ? dlopen(argv[1], RTLD_NOW | RTLD_LOCAL) : NULL;
-  const struct lg_ops *ops = handle == NULL ? NULL : LG_NAME(resolve)(dlsym, handle, &missing);
+  char why[200] = "no module is named";
+  const char *missing = why;
+  void *handle = argc > 1 ? lg_library_open(argv[1], why, sizeof why) : NULL;
+  const struct lg_ops *ops = handle == NULL ? NULL : LG_NAME(resolve)(lg_library_find, handle, &missing);
   struct lg_state *st = ops == NULL ? NULL : lg_state_new(ops, 1, names, 0, NULL);
   if (st == NULL || ops->open(st) != LG_OK) {
     fprintf(stderr, "no Lua: %s\n", missing);

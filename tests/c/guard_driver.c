@@ -1,6 +1,5 @@
 /* Runs a corpus of scripts through the guarded call of one Lua version, without Python, and makes each of Lua's allocations
  * fail in turn: once alone, and from that one on. Usage: guard_driver LUA_LIBRARY CORPUS [sweep] */
-#include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +7,7 @@
 #include "guard/state.h"
 #include "guard/wire.h"
 #include "lg_test.h"
+#include "os/library.h"
 
 #define LG_CAT3_(a, b, c) a##b##c
 #define LG_CAT3(a, b, c) LG_CAT3_(a, b, c)
@@ -182,17 +182,18 @@ static void check_bad_context(struct lg_state *st) {
 int main(int argc, char **argv) {
   const char *missing = "";
   if (argc < 3) return 2;
-  void *handle = dlopen(argv[1], RTLD_NOW | RTLD_LOCAL);
+  char why[200];
+  void *handle = lg_library_open(argv[1], why, sizeof why);
   if (handle == NULL) {
-    fprintf(stderr, "%s\n", dlerror());
+    fprintf(stderr, "%s\n", why);
     return 2;
   }
-  const struct lg_ops *ops = LG_RESOLVE(dlsym, handle, &missing);
+  const struct lg_ops *ops = LG_RESOLVE(lg_library_find, handle, &missing);
   if (ops == NULL) {
     fprintf(stderr, "no %s in %s\n", missing, argv[1]);
     return 2;
   }
-  void *symbol = dlsym(handle, "lua_setallocf");
+  void *symbol = lg_library_find(handle, "lua_setallocf");
   setallocf_fn setallocf = NULL;
   memcpy(&setallocf, &symbol, sizeof symbol);
   make_context(&context);

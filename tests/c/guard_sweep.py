@@ -1,6 +1,7 @@
 """Run the corpus on each Lua version, and fail every allocation in turn: `guard_sweep.py [LUA...]`.
 
-Lua and the core are built with AddressSanitizer and UndefinedBehaviorSanitizer from lupa's sdist (LUAGAUGE_LUPA_SDIST).
+Lua and the core are built with AddressSanitizer and UndefinedBehaviorSanitizer from lupa's sdist (LUAGAUGE_LUPA_SDIST); or
+without, for the modules that a wheel carries (LUAGAUGE_C_TEST_LUAS).
 """
 
 from __future__ import annotations
@@ -9,47 +10,57 @@ import subprocess
 import sys
 from pathlib import Path
 
-from lua_build import C_TESTS, PUC, ROOT, VARIANTS, VERSIONS, WARNINGS, build_folder, build_lua, compiler, is_current
-
-SHARED = (
-    "probe/linux.c",
-    "probe/procfs.c",
-    "guard/buf.c",
-    "guard/hardstop.c",
-    "guard/machine_elf.c",
-    "guard/state.c",
-    "guard/stackfloor.c",
-    "guard/watchdog.c",
-    "guard/cputime_posix.c",
+import systems
+from lua_build import (
+    C_TESTS,
+    CARRIED,
+    DRIVEN,
+    PUC,
+    ROOT,
+    VARIANTS,
+    VERSIONS,
+    WARNINGS,
+    build_folder,
+    build_lua,
+    compiler,
+    is_current,
+    meter_files,
 )
+
+PROBE = ("probe/windows.c",) if systems.WINDOWS else ("probe/linux.c", "probe/procfs.c")
+VARIANT = "plain" if CARRIED is not None else "sanitized"
 TIMEOUT_S = 600
 
 
 def core_files() -> list[Path]:
     """Return the C sources that are not compiled once per Lua version."""
-    core = ROOT / "csrc"
-    meter = sorted(path for path in (core / "meter").glob("*.c") if path.name != "pages_windows.c")
-    return [*(core / part for part in SHARED), *meter]
+    return [*(ROOT / "csrc" / part for part in systems.files((*PROBE, *DRIVEN))), *meter_files()]
 
 
-def build_guard(name: str, variant: str) -> Path:
-    """Return the driver program for one Lua version."""
-    result = build_folder() / f"guard_driver-{name}-{variant}"
+def build_guard(name: str, variant: str, source: str = "guard_driver.c") -> Path:
+    """Return a driver program for one Lua version."""
+    result = build_folder() / f"{Path(source).stem}-{name}-{variant}{systems.SUFFIX}"
     core = ROOT / "csrc"
-    files = [C_TESTS / "guard_driver.c", core / "lua" / f"{name}.c", *core_files()]
+    files = [C_TESTS / source, core / "lua" / f"{name}.c", *core_files()]
     if not is_current(result, [*files, *core.rglob("*.h"), *C_TESTS.glob("*.h")]):
         command = [*compiler(), "-std=c11", "-g", *WARNINGS, *VARIANTS[variant], f"-DLG_INSTANCE_UNDER_TEST={name}"]
-        command += ["-I", str(core), "-I", str(C_TESTS), *map(str, files), "-pthread", "-ldl", "-lm", "-o", str(result)]
-        subprocess.run(command, check=True)
+        command += ["-I", str(core), "-I", str(C_TESTS), *map(str, files), "-o", str(result)]
+        subprocess.run([*command, *systems.flags(("-pthread", "-ldl", "-lm"))], check=True)
     return result
 
 
+def guard_command(name: str, variant: str, source: str = "guard_driver.c") -> list[str]:
+    """Return the command that runs a driver on its Lua, whose other arguments are to follow."""
+    library = systems.path_there(build_lua(VERSIONS[name], variant))
+    return [*systems.runner(), str(build_guard(name, variant, source)), library]
+
+
 def main(names: list[str]) -> int:
-    """Sweep the named versions, or all of PUC's; the exit code."""
+    """Sweep the named versions, or all of PUC's, and LuaJIT where it is carried; the exit code."""
     failed = []
-    for name in names or [version.name for version in PUC]:
-        library = build_lua(VERSIONS[name], "sanitized")
-        command = [str(build_guard(name, "sanitized")), str(library), str(C_TESTS / "corpus.txt"), "sweep"]
+    carried = ["luajit21"] if CARRIED is not None else []
+    for name in names or [*(version.name for version in PUC), *carried]:
+        command = [*guard_command(name, VARIANT), systems.path_there(C_TESTS / "corpus.txt"), "sweep"]
         done = subprocess.run(command, check=False, timeout=TIMEOUT_S)
         print(f"{name}: {'ok' if done.returncode == 0 else f'exit {done.returncode}'}", flush=True)
         if done.returncode != 0:

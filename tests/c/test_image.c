@@ -3,8 +3,10 @@
  * thread. */
 #include <stdint.h>
 #include <stdlib.h>
+#if defined(__linux__)
 #include <sys/wait.h>
 #include <unistd.h>
+#endif
 
 #include "lg_test.h"
 #include "meter/arena.h"

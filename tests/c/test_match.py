@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import shlex
 import shutil
@@ -21,15 +20,14 @@ TIMEOUT_S = 120
 FUZZ_PAIRS = 5000
 
 pytestmark = [
-    pytest.mark.skipif(sys.platform == "win32", reason="lupa's Windows wheels export no Lua API"),
     pytest.mark.skipif(shutil.which(lua_build.compiler()[0]) is None, reason="the driver needs a C compiler"),
 ]
 
 
 def run(version: lua_build.Version, *arguments: str) -> str:
     """Run a script of this folder on lupa's Lua; return what it printed, or fail with it."""
-    if importlib.util.find_spec(f"lupa.{version.name}") is None:
-        pytest.skip(f"the installed lupa has no {version.name}")
+    if reason := lua_build.why_not(version):
+        pytest.skip(reason)
     command = [*lua_build.driver_command(version, "plain", in_lupa=True), str(HERE / arguments[0]), *arguments[1:]]
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=TIMEOUT_S)
     assert done.returncode == 0, f"{shlex.join(command)}\n{done.stdout}{done.stderr}"

@@ -24,7 +24,7 @@ def environment(machine: str) -> dict[str, str]:
     name = NAMES[machine]
     if os.environ.get("VSCMD_ARG_TGT_ARCH") == name:
         return dict(os.environ)
-    programs = os.environ.get("ProgramFiles(x86)") or os.environ.get("ProgramFiles", "")
+    programs = os.environ.get("PROGRAMFILES(X86)") or os.environ.get("PROGRAMFILES", "")
     vswhere = Path(programs, "Microsoft Visual Studio", "Installer", "vswhere.exe")
     missing = "no C compiler: install the C++ build tools of Visual Studio, or name another compiler with CC"
     if not vswhere.is_file():

@@ -14,6 +14,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,6 +38,15 @@ DEFAULT_FLAGS: dict[Format, str] = {
     "macho": ",regular,pure_instructions",
     "pe": ',"xr"',
 }
+
+
+ZIG_SYSTEMS = {"linux": "linux-gnu.2.28", "macos": "macos", "windows": "windows-gnu"}
+"""zig's names, with the oldest glibc that wheels run on. For musl the compiler's whole command is given."""
+LIBGCC = (
+    *(f"_Unwind_{name}" for name in ("RaiseException", "DeleteException", "GetCFA", "GetIP", "SetGR", "SetIP")),
+    *("__register_frame", "__deregister_frame"),
+)
+"""What LuaJIT takes from libgcc's shared library."""
 
 
 class Toolchain(Protocol):
@@ -115,6 +125,17 @@ class GnuLike:
         return any("zig" in Path(word).name for word in self.command)
 
     @property
+    def base(self) -> list[str]:
+        """The command with what names the platform, where the compiler makes code for several."""
+        if self.target.format != "macho":
+            return [*self.command]
+        words = [*self.command, "-arch", "arm64" if self.target.machine == "aarch64" else self.target.machine]
+        oldest = sysconfig.get_config_var("MACOSX_DEPLOYMENT_TARGET")
+        if oldest and "MACOSX_DEPLOYMENT_TARGET" not in os.environ:  # as setuptools does for extension modules
+            words.append(f"-mmacosx-version-min={oldest}")
+        return words
+
+    @property
     def flags(self) -> list[str]:
         """What every file is compiled with: as lupa does it, and as LuaJIT's Makefile does."""
         common = ["-O2", "-fwrapv", "-fno-stack-protector", "-U_FORTIFY_SOURCE", "-w"]
@@ -127,20 +148,20 @@ class GnuLike:
 
     def preprocess(self, source: Path, includes: Sequence[str], defines: Sequence[str]) -> str:
         """Return a file after preprocessing."""
-        words = [*self.command, *self.flags, *(f"-I{name}" for name in includes), *(f"-D{name}" for name in defines)]
+        words = [*self.base, *self.flags, *(f"-I{name}" for name in includes), *(f"-D{name}" for name in defines)]
         return run([*words, "-E", "-P", source.name], source.parent)
 
     def compile_lua(self, source: str, folder: Path, includes: Sequence[str], defines: Sequence[str]) -> Path:
         """Compile a file of a Lua, in its directory; return the object file, whose code is in the named section."""
         stem = Path(source).stem
-        words = [*self.command, *self.flags, *(f"-I{name}" for name in includes), *(f"-D{name}" for name in defines)]
+        words = [*self.base, *self.flags, *(f"-I{name}" for name in includes), *(f"-D{name}" for name in defines)]
         run([*words, "-S", source, "-o", f"{stem}.s"], folder)
         return self._assemble(folder / f"{stem}.s")
 
     def compile_added(self, source: Path, folder: Path, defines: Sequence[str]) -> Path:
         """Compile a file of ours in the same place; its code stays in the ordinary section."""
         shutil.copy(source, folder / f"luagauge_{source.name}")
-        words = [*self.command, *self.flags, "-I.", *(f"-D{name}" for name in defines)]
+        words = [*self.base, *self.flags, "-I.", *(f"-D{name}" for name in defines)]
         run([*words, "-c", f"luagauge_{source.name}", "-o", "luagauge_added.o"], folder)
         return folder / "luagauge_added.o"
 
@@ -156,25 +177,39 @@ class GnuLike:
         text = source.read_text(encoding="utf-8", errors="surrogateescape")
         moved = in_section(text, self.target.format)
         source.write_text(moved, encoding="utf-8", errors="surrogateescape", newline="\n")
-        run([*self.command, "-c", source.name, "-o", f"{source.stem}.o"], source.parent)
+        run([*self.base, "-c", source.name, "-o", f"{source.stem}.o"], source.parent)
         return source.with_suffix(".o")
 
     def program(self, sources: Sequence[str], folder: Path, name: str, flags: Sequence[str]) -> Path:
         """Make a program that runs here; return its path. Only for the host."""
         result = folder / (f"{name}.exe" if os.name == "nt" else name)
         libraries = [] if os.name == "nt" else ["-lm"]
-        run([*self.command, "-O1", "-w", *flags, *sources, "-o", result.name, *libraries], folder)
+        run([*self.base, "-O1", "-w", *flags, *sources, "-o", result.name, *libraries], folder)
         return result
+
+    def _libgcc(self, folder: Path) -> str:
+        """Make something to link with that bears the name of libgcc's shared library; return its file name.
+
+        zig would link LLVM's unwinder into the module. It would know nothing of what is registered with the process's
+        own, which is libgcc's.
+        """
+        (folder / "luagauge_libgcc.c").write_text("".join(f"void {name}(void) {{}}\n" for name in LIBGCC))
+        name = "libgcc_s.so.1"
+        words = [*self.command, "-shared", "-nostdlib", "-w", f"-Wl,-soname,{name}", "-o", name]
+        run([*words, "luagauge_libgcc.c"], folder)
+        return name
 
     def link(self, objects: Sequence[Path], result: Path) -> None:
         """Link the module."""
-        words = [*self.command, "-shared", "-o", result.name, *(path.name for path in objects)]
+        words = [*self.base, "-shared", "-o", result.name, *(path.name for path in objects)]
         folder = objects[0].parent
         if self.target.format == "elf":
             names = "".join(f"{pattern}; " for pattern in API)
             (folder / "exports.map").write_text(f"{{ global: {names}local: *; }};\n", encoding="ascii")
             words += ["-Wl,--version-script=exports.map", "-Wl,-Bsymbolic", "-Wl,--build-id=none", "-Wl,-z,defs"]
             words += ["-Wl,-z,noexecstack", "-s", "-lm", "-ldl"]
+            if self.is_zig:
+                words += ["-Wl,--as-needed", self._libgcc(folder)]
         elif self.target.format == "macho":
             (folder / "exports.txt").write_text("".join(f"_{pattern}\n" for pattern in API), encoding="ascii")
             # No -s: dyld needs nothing of it, and ld64 has it no longer; -x leaves the exported names only.
@@ -282,14 +317,18 @@ def choose(target: Target, command: str | None) -> Toolchain:
     Raises:
         CarriedError: There is no compiler for it.
     """
-    zig_target = f"{target.machine}-{'windows-gnu' if target.system == 'windows' else target.system}"
-    zig = [sys.executable, "-m", "ziglang", "cc", "-target", zig_target]
+    zig = [sys.executable, "-m", "ziglang", "cc", "-target", f"{target.machine}-{ZIG_SYSTEMS[target.system]}"]
+    if target.format == "macho" and command and "zig" in command:
+        raise CarriedError(
+            "zig's linker puts all code of a macOS module into one section, so Lua's would not be told from the rest:"
+            " use the platform's clang"
+        )
     if command == "zig":
         if importlib.util.find_spec("ziglang") is None:
             raise CarriedError("no zig: pip install ziglang")
         return GnuLike(target, zig)
     if command is None and target == host():
-        command = os.environ.get("CC")
+        command = os.environ.get("CC") or None
     if command is None and target.system == "windows" and os.name == "nt":
         return Msvc(target, msvc.environment(target.machine))
     words = shlex.split(command) if command else _found(target, zig)

@@ -1,0 +1,58 @@
+"""End runs by the thousand, beside a thread that formats numbers, on each Lua: `stop_storm.py [--stops N] [LUA...]`.
+
+The Luas are those built from lupa's sdist (LUAGAUGE_LUPA_SDIST), or the modules that a wheel carries (LUAGAUGE_C_TEST_LUAS).
+What is run is in stop_driver.c.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+import systems
+from guard_sweep import guard_command
+from lua_build import PUC, ROOT, build_folder
+
+sys.path.insert(0, str(ROOT / "tests" / "support"))
+from long_steps import pure_step  # noqa: E402  a module beside no package
+
+TIMEOUT_S = 600
+LUA_NAMES = {**{version.name: f"5.{version.number % 10}" for version in PUC}, "luajit21": "luajit2.1"}
+
+
+def step_script(name: str) -> Path:
+    """Write the script whose steps take long, with some formatting between them."""
+    step, context = pure_step(LUA_NAMES[name], 15 if name != "luajit21" else 14)
+    keys = ", ".join(map(repr, context.get("keys", [])))
+    path = build_folder() / f"step-{name}.lua"
+    path.write_text(
+        f"local context = {{keys = {{{keys}}}}}\n"
+        "for i = 1, 50 do local text = string.format('%.17g', i / 7) .. i / 11 end\n"
+        f"while true do local function step() {step} end step() end\n",
+        encoding="ascii",
+    )
+    return path
+
+
+def main() -> int:
+    """Run the driver on the versions named, or on all; the exit code."""
+    parser = argparse.ArgumentParser(description="Hard stops by the thousand.")
+    parser.add_argument("versions", nargs="*", default=[v.name for v in PUC] + ["luajit21"], help="lua51 ... luajit21")
+    parser.add_argument("--stops", type=int, default=1000, help="how many runs are ended on each")
+    options = parser.parse_args()
+    failed = []
+    for name in options.versions:
+        variant = "plain"
+        command = [*guard_command(name, variant, "stop_driver.c"), systems.path_there(step_script(name))]
+        print(f"{name}:", flush=True)
+        if subprocess.run([*command, str(options.stops)], check=False, timeout=TIMEOUT_S).returncode != 0:
+            failed.append(name)
+    if failed:
+        print(f"FAILED: {', '.join(failed)}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

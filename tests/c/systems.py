@@ -1,0 +1,41 @@
+"""Which system the C tests are built for, and what it has in place of another's: files of csrc/, flags, a command that runs.
+
+    LUAGAUGE_C_TEST_PLATFORM  a value of sys.platform; this one's unless it is set
+    LUAGAUGE_C_TEST_RUNNER    the command that runs a program, such as an emulator's, or wine
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from pathlib import Path
+
+PLATFORM = os.environ.get("LUAGAUGE_C_TEST_PLATFORM", sys.platform)
+WINDOWS = PLATFORM == "win32"
+SUFFIX = ".exe" if WINDOWS else ""
+"""Of a program's name."""
+OF_POSIX = ("-pthread", "-ldl")
+"""Flags that Windows has no need of."""
+
+
+def files(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the sources of csrc/ for this system, given those for Linux."""
+    if not WINDOWS:
+        return names
+    return tuple(name.replace("_posix.c", "_windows.c").replace("_elf.c", "_windows.c") for name in names)
+
+
+def flags(given: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the flags that this system takes."""
+    return tuple(flag for flag in given if not (WINDOWS and flag in OF_POSIX))
+
+
+def runner() -> list[str]:
+    """Return the command that runs a program of this system."""
+    return shlex.split(os.environ.get("LUAGAUGE_C_TEST_RUNNER", ""))
+
+
+def path_there(path: Path) -> str:
+    """Return a file's name as a program of this system is to be told it: wine shows the root as drive Z."""
+    return f"Z:{path}" if WINDOWS and sys.platform != "win32" else str(path)
