@@ -442,6 +442,7 @@ def test_filesystem_reads_paths_without_case(inside: Path) -> None:
     ):
         assert host.read(path) == [b"data"]
     assert host.read("SUB\\File") == [b"inside"]
+    assert Filesystem([inside.as_posix()], 1, "5.4").functions()["fs.remove"]("sub/file") == [True]
     assert host.read(f"\\\\?\\{inside}\\data.txt")[2] == errno.EACCES
 
 
