@@ -17,6 +17,11 @@ SUFFIX = ".exe" if WINDOWS else ""
 """Of a program's name."""
 OF_POSIX = ("-pthread", "-ldl")
 """Flags that Windows has no need of."""
+MINGW_UCRT = (
+    "-D_UCRT", "-static-libgcc", "-nodefaultlibs",
+    "-Wl,--start-group", "-lucrt", "-lmingw32", "-lgcc", "-lgcc_eh", "-lmingwex", "-lkernel32", "-Wl,--end-group",
+)  # fmt: skip
+"""For mingw's gcc: the C runtime that CPython and the wheel's Luas use. Its own default is an older one."""
 
 
 def files(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -28,7 +33,10 @@ def files(names: tuple[str, ...]) -> tuple[str, ...]:
 
 def flags(given: tuple[str, ...]) -> tuple[str, ...]:
     """Return the flags that this system takes."""
-    return tuple(flag for flag in given if not (WINDOWS and flag in OF_POSIX))
+    if not WINDOWS:
+        return given
+    runtime = MINGW_UCRT if "mingw" in os.environ.get("CC", "") else ()
+    return (*(flag for flag in given if flag not in (*OF_POSIX, "-lm")), *runtime)
 
 
 def runner() -> list[str]:
