@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import subprocess
 import sys
 from pathlib import Path
 
@@ -42,6 +43,21 @@ def flags(given: tuple[str, ...]) -> tuple[str, ...]:
 def runner() -> list[str]:
     """Return the command that runs a program of this system."""
     return shlex.split(os.environ.get("LUAGAUGE_C_TEST_RUNNER", ""))
+
+
+def passes(command: list[str], timeout_s: float, folder: Path | None = None) -> bool:
+    """Run a program of C tests and show what it prints; return whether it came to its end, and found nothing.
+
+    Its last line says so (lg_test.h). The exit code alone does not: wine's may be 0 after a crash.
+    """
+    try:
+        done = subprocess.run(command, check=False, cwd=folder, timeout=timeout_s, stdout=subprocess.PIPE)
+    except subprocess.TimeoutExpired as error:
+        print((error.stdout or b"").decode(errors="replace"), f"still running after {timeout_s} s", sep="", flush=True)
+        return False
+    printed = done.stdout.decode(errors="replace")
+    print(printed, end="", flush=True)
+    return done.returncode == 0 and printed.rstrip().endswith(" checks, 0 failed")
 
 
 def path_there(path: Path) -> str:
