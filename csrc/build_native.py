@@ -24,6 +24,7 @@ PROBE_SOURCES = {
 # What one system does in its own way: the file of a contract whose name ends like this.
 WINDOWS, MACOS = sys.platform == "win32", sys.platform == "darwin"
 SYSTEM = "windows" if WINDOWS else "posix"
+MACHINE = "windows" if WINDOWS else "macos" if MACOS else "elf"
 OS_SOURCES = [*(f"csrc/os/{name}_{SYSTEM}.c" for name in ("clock", "library", "sync"))]
 METER_SOURCES = [
     *sorted(path.as_posix() for path in Path("csrc/meter").glob("*.c") if not path.name.startswith("pages_")),
@@ -33,7 +34,7 @@ GUARD_SOURCES = [
     "csrc/guard/buf.c",
     "csrc/guard/cputime_macos.c" if MACOS else f"csrc/guard/cputime_{SYSTEM}.c",
     "csrc/guard/hardstop.c",
-    "csrc/guard/machine_windows.c" if WINDOWS else "csrc/guard/machine_macos.c" if MACOS else "csrc/guard/machine_elf.c",
+    f"csrc/guard/machine_{MACHINE}.c",
     f"csrc/guard/stackfloor_{SYSTEM}.c",
     "csrc/guard/state.c",
     f"csrc/guard/tell_{SYSTEM}.c",

@@ -23,6 +23,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -32,6 +33,8 @@ import time
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+
+from carried import wheels
 
 ROOT = Path(__file__).resolve().parent.parent
 WORK = Path(os.environ.get("LUAGAUGE_CHECK_DIR", ROOT / ".venv-test")).resolve()
@@ -136,7 +139,7 @@ def prepare(*, fresh: bool) -> None:
     pip("install", "--upgrade", "pip>=25.1")
     # The linters have no wheels for every platform and interpreter; they run on ordinary Linux and macOS ones.
     few = os.name == "nt" or FREE_THREADED
-    groups = ("package",) if few else ("lint", "cross", "native", "package", "wheels")
+    groups = ("lupa", "package") if few else ("lint", "cross", "lupa", "native", "package", "wheels")
     pip("install", *(f"--group={name}" for name in groups))
     stamp.write_text(wanted, encoding="ascii")
 
@@ -146,7 +149,7 @@ def build_wheel() -> Path:
     if DIST.exists():
         shutil.rmtree(DIST)
     run(PYTHON, "-m", "build", "--quiet", "--sdist", "--outdir", DIST, ROOT)
-    pip("wheel", "--no-deps", "--wheel-dir", DIST, the_file("*.tar.gz"))
+    pip("wheel", "--no-deps", "--wheel-dir", DIST, the_file("*.tar.gz"), extra={**lua_sources(), **one_processor()})
     wheel = the_file("*.whl")
     pip("install", f"luagauge[cli,test] @ {wheel.as_uri()}")
     # A rebuilt wheel of the same version counts as installed already.
@@ -181,14 +184,19 @@ def source_tree(name: str) -> Path:
 
 
 def lua_sources() -> dict[str, str]:
-    """Fetch the sdist of the lupa that is installed: the plain-C tests compile the Lua sources it carries."""
-    version = output(PYTHON, "-c", "from importlib.metadata import version; print(version('lupa'))")
-    sdist = WORK / "lupa" / f"lupa-{version}.tar.gz"
-    if not sdist.is_file():
-        # pip asks the sdist for its metadata; lupa's setup.py makes all of LuaJIT before it answers, unless told off.
-        skip = {"LUPA_NO_LUAJIT": "true"}
-        pip("download", "--no-deps", "--no-binary=lupa", "--dest", sdist.parent, f"lupa=={version}", extra=skip)
+    """Fetch lupa's sdist: the wheel carries Luas built from it, and the plain-C tests compile them too."""
+    sdist = WORK / "lupa" / "lupa.tar.gz"
+    run(PYTHON, "tools/fetch_lupa.py", sdist)
     return {"LUAGAUGE_LUPA_SDIST": str(sdist)}
+
+
+def one_processor() -> dict[str, str]:
+    """Return what makes a universal2 Python of macOS build for the processor that it runs on."""
+    if not sysconfig.get_platform().endswith("universal2"):
+        return {}
+    machine = platform.machine()
+    oldest = "11.0" if machine == "arm64" else "10.13"
+    return {"_PYTHON_HOST_PLATFORM": f"macosx-{oldest}-{machine}", "ARCHFLAGS": f"-arch {machine}"}
 
 
 def pytest(*arguments: str | Path, extra: Mapping[str, str] | None = None) -> None:
@@ -203,6 +211,8 @@ def step_package(_options: argparse.Namespace) -> None:
     stray = [name for name in names if not name.startswith(("luagauge/", "luagauge-")) or name.endswith((".c", ".h"))]
     if stray:
         raise CheckFailedError(f"{wheel.name} holds files that are no part of the package: {stray}")
+    if wrong := wheels.problems(wheel):
+        raise CheckFailedError("\n".join(wrong))
     if "luagauge/py.typed" not in names:
         raise CheckFailedError(f"{wheel.name} lacks luagauge/py.typed")
     if not FREE_THREADED:
@@ -211,6 +221,20 @@ def step_package(_options: argparse.Namespace) -> None:
         run(PYTHON, "-m", "abi3audit", "--strict", "--summary", wheel)
     if shutil.which("cibuildwheel", path=str(BIN)):
         run(PYTHON, "tools/wheel_set.py", "identifiers")
+    check_without_luas()
+
+
+def check_without_luas() -> None:
+    """Build the wheel again without lupa's sdist, as anybody may, and run engines on lupa's own modules."""
+    folder = WORK / "plain"
+    if folder.exists():
+        shutil.rmtree(folder)
+    pip("wheel", "--no-deps", "--wheel-dir", folder, the_file("*.tar.gz"), extra={"LUAGAUGE_LUPA_SDIST": ""})
+    (wheel,) = folder.glob("*.whl")
+    if wrong := wheels.problems(wheel, carries=False):
+        raise CheckFailedError("\n".join(wrong))
+    pip("install", "--no-deps", "--target", folder / "site", wheel)
+    run(PYTHON, "tools/without_luas.py", folder / "site")
 
 
 def step_lint(_options: argparse.Namespace) -> None:
@@ -218,6 +242,7 @@ def step_lint(_options: argparse.Namespace) -> None:
     run(PYTHON, "-m", "ruff", "check", ".")
     run(PYTHON, "-m", "ruff", "format", "--check", ".")
     run(PYTHON, "-m", "mypy")
+    run(PYTHON, "-m", "mypy", "--platform=win32", "src")  # or what only Windows runs would not be looked at
     run(BIN / "basedpyright", "--pythonpath", PYTHON)
     run(PYTHON, "tools/lint_c.py")
     workflows = sorted(str(path) for path in (ROOT / ".github/workflows").glob("*.yml"))
@@ -239,7 +264,7 @@ def step_c(_options: argparse.Namespace) -> None:
 def step_ccov(options: argparse.Namespace) -> None:
     """Run the C and the Python tests on code built for gcov, and hold the sum against the floor."""
     tree = source_tree("ccov")
-    switch = {"LUAGAUGE_COVERAGE": "1"}
+    switch = {"LUAGAUGE_COVERAGE": "1", **lua_sources()}
     run(PYTHON, "setup.py", "--quiet", "build_ext", "--inplace", cwd=tree, extra=switch)
     c_programs = tree / "build" / "c-tests"
     c_programs.mkdir()
@@ -263,13 +288,15 @@ def step_ccov(options: argparse.Namespace) -> None:
 def step_sanitized(options: argparse.Namespace) -> None:
     """Run the Python tests on modules with AddressSanitizer and UBSan in them."""
     tree = source_tree("sanitized")
-    run(PYTHON, "setup.py", "--quiet", "build_ext", "--inplace", cwd=tree, extra={"LUAGAUGE_SANITIZE": "1"})
+    switch = {"LUAGAUGE_SANITIZE": "1", **lua_sources()}
+    run(PYTHON, "setup.py", "--quiet", "build_ext", "--inplace", cwd=tree, extra=switch)
     modules = sorted((tree / "src/luagauge").glob("*.so"))
     if not modules or not all(b"__asan_init" in module.read_bytes() for module in modules):
         raise CheckFailedError("the modules hold no sanitizer: the switch did not reach the compiler")
     compiler = os.environ.get("CC", "cc").split()[0]
     libraries = [output(compiler, f"-print-file-name={name}") for name in ("libasan.so", "libubsan.so")]
     extra = {
+        **switch,
         "PYTHONPATH": str(tree / "src"),
         "LD_PRELOAD": " ".join(libraries),
         # CPython and lupa leave much behind at exit; what this looks for is misuse of memory.
@@ -307,7 +334,7 @@ def step_python(options: argparse.Namespace) -> None:
     for old in (ROOT / ".coverage", *ROOT.glob(".coverage.*")):
         old.unlink(missing_ok=True)
     floor = ["--cov-fail-under=0"] if options.no_floor or options.pytest else []
-    pytest("--cov", "--cov-report=term", *floor, *options.pytest)
+    pytest("--cov", "--cov-report=term", *floor, *options.pytest, extra=lua_sources())
 
 
 STEPS: dict[str, Callable[[argparse.Namespace], None]] = {

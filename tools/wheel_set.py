@@ -5,7 +5,8 @@ The wheels meant are listed in .github/wheel-identifiers.txt, one cibuildwheel b
 
     python3 tools/wheel_set.py identifiers          compare what cibuildwheel would build with the list
     python3 tools/wheel_set.py identifiers --write  write the list anew; its diff is the thing to review
-    python3 tools/wheel_set.py files DIRECTORY      compare the wheels in a directory with the list
+    python3 tools/wheel_set.py files DIRECTORY      compare the wheels in a directory with the list, and what each
+                                                    holds with what its platform's wheel carries
 
 `identifiers` needs cibuildwheel (the `wheels` group of pyproject.toml); it asks for every platform, on any of them.
 """
@@ -17,6 +18,8 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+
+from carried import wheels
 
 ROOT = Path(__file__).resolve().parent.parent
 LIST = ROOT / ".github" / "wheel-identifiers.txt"
@@ -62,7 +65,7 @@ def differences(expected: list[str], found: list[str]) -> list[str]:
 
 
 def check_files(directory: Path) -> list[str]:
-    """Match every listed identifier with exactly one wheel, and every wheel with an identifier."""
+    """Match every listed identifier with exactly one wheel and every wheel with an identifier, and look inside."""
     left = sorted(path.name for path in directory.glob("*.whl"))
     problems = []
     for identifier in listed():
@@ -71,6 +74,8 @@ def check_files(directory: Path) -> list[str]:
         left = [name for name in left if name not in hits]
         if len(hits) != 1:
             problems.append(f"{identifier}: {len(hits)} wheels ({', '.join(hits) or 'none'})")
+        for name in hits:
+            problems += wheels.problems(directory / name)
     return problems + [f"not in the list: {name}" for name in left]
 
 

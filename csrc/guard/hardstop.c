@@ -70,8 +70,11 @@ void lg_stop_redirect(const struct lg_stop *stop, void *context) {
 
 const char *lg_stop_find_text(const void *lua_function, const void *const own[2], struct lg_text *text) {
   *text = (struct lg_text){0, 0};
-  if (!lg_text_find(lua_function, text)) return "where Lua's code lies is not known on this platform, or in this build";
-  if (own != NULL) *text = (struct lg_text){(uintptr_t)own[0], (uintptr_t)own[1]};
+  if (lg_machine_refuses() != NULL) return lg_machine_refuses();
+  if (own != NULL)
+    *text = (struct lg_text){(uintptr_t)own[0], (uintptr_t)own[1]};
+  else if (!lg_text_find(lua_function, text))
+    return "Lua's module does not say where its code lies";
   if (!lg_text_holds(text, (uintptr_t)lua_function)) return "Lua's module says wrongly where its code lies";
   const struct {
     const char *what;

@@ -17,8 +17,12 @@ static inline int lg_text_holds(const struct lg_text *text, uintptr_t address) {
   return address >= text->begin && address < text->end;
 }
 
-/* The executable segment of the loaded module that `address` lies in. 1, or 0 where this system or this build cannot say:
- * an unknown CPU, or a sanitizer that calls handlers later, with an old context. */
+/* NULL, or why no thread can be sent elsewhere here: an unknown CPU, a sanitizer that calls handlers later, with an old context, a
+ * process whose return addresses the CPU compares. */
+const char *lg_machine_refuses(void);
+
+/* The executable segment of the loaded module that `address` lies in, or the section of Lua's own code there. 1, or 0 where there
+ * is none such. */
 int lg_text_find(const void *address, struct lg_text *text);
 
 /* The instruction at which the thread was interrupted. */

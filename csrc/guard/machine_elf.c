@@ -43,6 +43,8 @@
 #include "machine_none.c"
 #else
 
+const char *lg_machine_refuses(void) { return NULL; }
+
 struct search {
   uintptr_t address;
   struct lg_text *text;

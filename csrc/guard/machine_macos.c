@@ -9,6 +9,8 @@
 #include <string.h>
 #include <sys/ucontext.h>
 
+const char *lg_machine_refuses(void) { return NULL; }
+
 int lg_text_find(const void *address, struct lg_text *text) {
   Dl_info info;
   unsigned long size = 0;

@@ -1,6 +1,8 @@
 /* A machine of which nothing is known: there is no hard stop. */
 #include "machine.h"
 
+const char *lg_machine_refuses(void) { return "where a thread is cannot be read on this CPU, or in this build"; }
+
 int lg_text_find(const void *address, struct lg_text *text) {
   (void)address;
   (void)text;

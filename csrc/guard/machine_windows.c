@@ -11,6 +11,15 @@
  * which take locks. */
 static const char lua_section[IMAGE_SIZEOF_SHORT_NAME] = ".luatext";
 
+/* A shadow stack has the return addresses of what is called (PROCESS_MITIGATION_USER_SHADOW_STACK_POLICY). What a thread that was
+ * sent elsewhere returns to is not among them, and the system ends the process. */
+const char *lg_machine_refuses(void) {
+  PROCESS_MITIGATION_USER_SHADOW_STACK_POLICY policy = {0};
+  if (!GetProcessMitigationPolicy(GetCurrentProcess(), ProcessUserShadowStackPolicy, &policy, sizeof policy))
+    return NULL; /* a Windows without */
+  return policy.EnableUserShadowStack ? "this process has shadow stacks, which compare return addresses" : NULL;
+}
+
 static const IMAGE_NT_HEADERS *headers_of(const unsigned char *module) {
   IMAGE_DOS_HEADER dos;
   memcpy(&dos, module, sizeof dos);
@@ -59,7 +68,8 @@ static void go_on_at(struct lg_held *held, const void *to, size_t size, uintptr_
 
 void lg_context_redirect(void *context, void (*to)(void), uintptr_t stack) { go_on_at(context, &to, sizeof to, stack); }
 
-/* On the run's thread. It goes on where it was, with every register as it was. */
+/* On the run's thread. It goes on where it was, with every register as it was; but for the upper halves of AVX registers, which
+ * code that is compiled for every x86-64 does not use. */
 LG_NORETURN static void call_and_return(CONTEXT *saved, void (*fn)(void *ud), void *ud) {
   fn(ud);
   for (;;) RtlRestoreContext(saved, NULL);

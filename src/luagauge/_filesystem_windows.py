@@ -245,6 +245,7 @@ def _closing(handle: int) -> Iterator[int]:
 
 def _open_root(directory: str) -> int:
     r"""Open a configured directory by its path and return its handle; "\\?\" lifts the bound of 260 characters."""
+    directory = directory.replace("/", "\\")  # which that prefix takes for part of a name
     if not directory.startswith(("\\\\?\\", "\\\\.\\")):
         directory = f"\\\\?\\UNC\\{directory[2:]}" if directory.startswith("\\\\") else f"\\\\?\\{directory}"
     access = _TRAVERSE | _READ_ATTRIBUTES | _SYNCHRONIZE

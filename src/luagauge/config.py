@@ -125,7 +125,7 @@ class ScriptConfig:
         max_log_size: Bytes all log messages of a run may take together.
         allow_filesystem: True gives scripts `io` (open, lines, close, type), `os.remove`, `os.rename`, `os.tmpname`,
             and text-only `loadfile`, `dofile` and `require`, all below `filesystem_directories` and nowhere else;
-            symbolic links are not followed. POSIX only.
+            symbolic links are not followed.
         filesystem_directories: The directories for `allow_filesystem`; relative paths of scripts start at the first.
         environment_variables: All that `os.getenv` sees.
         functions: Python callables by the global name under which a script may call them. They get and return plain

@@ -157,7 +157,9 @@ def meter_files() -> list[Path]:
     """Return the meter's sources for the system."""
     (pages,) = systems.files(("pages_posix.c",))
     return sorted(
-        path for path in (ROOT / "csrc" / "meter").glob("*.c") if path.name == pages or not path.name.startswith("pages_")
+        path
+        for path in (ROOT / "csrc" / "meter").glob("*.c")
+        if path.name == pages or not path.name.startswith("pages_")
     )
 
 

@@ -78,7 +78,9 @@ GUARD = (
 FIXED = ("-fno-pie", "-no-pie", "-pthread", "-ldl")
 MACOS = ("probe/macos.c", "guard/cputime_macos.c")
 # Not machine_macos.c: registers lie elsewhere here.
-GUARD_ON_MACOS = tuple(name.replace("cputime_posix", "cputime_macos").replace("machine_elf", "machine_none") for name in GUARD)
+GUARD_ON_MACOS = tuple(
+    name.replace("cputime_posix", "cputime_macos").replace("machine_elf", "machine_none") for name in GUARD
+)
 # In front of the system's headers; those of macOS hide nothing behind a standard's name.
 AS_ON_MACOS = ("-I", str(ROOT / "tests" / "c" / "macos"), "-D_GNU_SOURCE=", "-pthread")
 

@@ -15,7 +15,7 @@ from guard_sweep import guard_command
 from lua_build import PUC, ROOT, build_folder
 
 sys.path.insert(0, str(ROOT / "tests" / "support"))
-from long_steps import pure_step  # noqa: E402  a module beside no package
+from long_steps import pure_step
 
 TIMEOUT_S = 600
 LUA_NAMES = {**{version.name: f"5.{version.number % 10}" for version in PUC}, "luajit21": "luajit2.1"}

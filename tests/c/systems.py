@@ -1,7 +1,7 @@
 """Which system the C tests are built for, and what it has in place of another's: files of csrc/, flags, a command that runs.
 
-    LUAGAUGE_C_TEST_PLATFORM  a value of sys.platform; this one's unless it is set
-    LUAGAUGE_C_TEST_RUNNER    the command that runs a program, such as an emulator's, or wine
+LUAGAUGE_C_TEST_PLATFORM  a value of sys.platform; this one's unless it is set
+LUAGAUGE_C_TEST_RUNNER    the command that runs a program, such as an emulator's, or wine
 """
 
 from __future__ import annotations

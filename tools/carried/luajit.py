@@ -13,7 +13,7 @@ from pathlib import Path
 from .errors import CarriedError
 from .toolchain import Toolchain, run
 
-LIBRARIES = "base math bit string table io os package debug jit ffi buffer".split()
+LIBRARIES = ("base", "math", "bit", "string", "table", "io", "os", "package", "debug", "jit", "ffi", "buffer")
 HEADERS = {"bcdef": "lj_bcdef.h", "ffdef": "lj_ffdef.h", "libdef": "lj_libdef.h", "recdef": "lj_recdef.h"}
 GENERATED = [*HEADERS.values(), "lj_folddef.h", "luajit.h", "host/buildvm_arch.h"]
 ARCHITECTURES = {"LJ_TARGET_X64": "x64", "LJ_TARGET_ARM64": "arm64"}

@@ -11,9 +11,10 @@ from pathlib import Path
 
 from . import luajit, puc, sdist
 from .checks import check
+from .compilers import choose
 from .errors import CarriedError
 from .targets import LUAJIT, Target, host
-from .toolchain import ADDED, Toolchain, choose
+from .toolchain import ADDED, Toolchain
 
 RELEASE_MACROS = {LUAJIT: ("luajit.h", "LUAJIT_VERSION")}
 PUC_RELEASE = ("lua.h", "LUA_RELEASE")
@@ -36,7 +37,7 @@ def build(
         source: lupa's sdist, an archive or a directory.
         output: The directory; what modules, RELEASES and LICENSES it holds are replaced.
         luas: Which of the target's; all when None.
-        compiler: The compiler's command; see toolchain.choose.
+        compiler: The compiler's command; see compilers.choose.
         host_compiler: The one for LuaJIT's own programs, which run here.
         say: Called with a line for each module.
 

@@ -14,7 +14,7 @@ from .errors import CarriedError
 
 VARIABLE = "LUAGAUGE_LUPA_SDIST"
 PIN_FILE = Path(__file__).resolve().parent.parent / "lupa_sdist.txt"
-REMEDY = f"`python tools/fetch_lupa.py DIRECTORY` fetches the right one and prints its path; set {VARIABLE} to that"
+REMEDY = f"`python tools/fetch_lupa.py FILE` fetches the right one; set {VARIABLE} to that file"
 
 
 @dataclass(frozen=True, slots=True)
