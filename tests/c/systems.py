@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import subprocess
 import sys
 from pathlib import Path
 
@@ -17,6 +18,12 @@ SUFFIX = ".exe" if WINDOWS else ""
 """Of a program's name."""
 OF_POSIX = ("-pthread", "-ldl")
 """Flags that Windows has no need of."""
+MINGW_UCRT = (
+    "-D_UCRT", "-Wno-format", "-static-libgcc", "-nodefaultlibs",
+    "-Wl,--start-group", "-lucrt", "-lmingw32", "-lgcc", "-lgcc_eh", "-lmingwex", "-lkernel32", "-Wl,--end-group",
+)  # fmt: skip
+"""For mingw's gcc: the C runtime that CPython and the wheel's Luas use. Its own default is an older one, and what it thinks of
+format strings is about that."""
 
 
 def files(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -28,12 +35,30 @@ def files(names: tuple[str, ...]) -> tuple[str, ...]:
 
 def flags(given: tuple[str, ...]) -> tuple[str, ...]:
     """Return the flags that this system takes."""
-    return tuple(flag for flag in given if not (WINDOWS and flag in OF_POSIX))
+    if not WINDOWS:
+        return given
+    runtime = MINGW_UCRT if "mingw" in os.environ.get("CC", "") else ()
+    return (*(flag for flag in given if flag not in (*OF_POSIX, "-lm")), *runtime)
 
 
 def runner() -> list[str]:
     """Return the command that runs a program of this system."""
     return shlex.split(os.environ.get("LUAGAUGE_C_TEST_RUNNER", ""))
+
+
+def passes(command: list[str], timeout_s: float, folder: Path | None = None) -> bool:
+    """Run a program of C tests and show what it prints; return whether it came to its end, and found nothing.
+
+    Its last line says so (lg_test.h). The exit code alone does not: wine's may be 0 after a crash.
+    """
+    try:
+        done = subprocess.run(command, check=False, cwd=folder, timeout=timeout_s, stdout=subprocess.PIPE)
+    except subprocess.TimeoutExpired as error:
+        print((error.stdout or b"").decode(errors="replace"), f"still running after {timeout_s} s", sep="", flush=True)
+        return False
+    printed = done.stdout.decode(errors="replace")
+    print(printed, end="", flush=True)
+    return done.returncode == 0 and printed.rstrip().endswith(" checks, 0 failed")
 
 
 def path_there(path: Path) -> str:
