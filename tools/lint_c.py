@@ -38,7 +38,8 @@ PORTABLE = ["-pedantic", "-Wgnu"]
 GNU_WORDS = re.compile(r"\b(__attribute__|__builtin_\w+|__asm__|__asm|__typeof__|__extension__|__int128|alloca)\b")
 # Where those words stand beside MSVC's, or for a sanitizer that MSVC has not: these files say so where they do it.
 WITH_COUNTERPART = frozenset({
-    "csrc/os/compiler.h", "csrc/guard/hardstop.c", "csrc/guard/hardstop.h", "csrc/meter/image.c", "csrc/meter/arena_slab.h",
+    "csrc/os/compiler.h", "csrc/guard/hardstop.c", "csrc/guard/hardstop.h",
+    "csrc/meter/image.c", "csrc/meter/arena_slab.h",
 })  # fmt: skip
 ZIG = [sys.executable, "-m", "ziglang", "cc"]
 # zig's name for each platform, and Python's `sys.platform` there. The glibc is the oldest that the wheels run on.
@@ -109,10 +110,15 @@ def cross_checks(objects: Path) -> list[list[str]]:
     With -fsyntax-only zig would build the platform's whole libc, and /dev/null it does not take for every platform.
     """
     return [
-        [*ZIG, "-target", target, *STRICT, *of_platform(platform), *unit, "-c", "-o", object_file(objects, target, unit)]
+        [*zig_for(target), *STRICT, *of_platform(platform), *unit, "-c", "-o", object_file(objects, target, unit)]
         for target, platform in CROSS_TARGETS.items()
         for unit in units(platform, fast=target in LIKE_HERE)
     ]
+
+
+def zig_for(target: str) -> list[str]:
+    """Return the compiler for a target."""
+    return [*ZIG, "-target", target]
 
 
 def of_platform(platform: str) -> list[str]:
@@ -153,7 +159,7 @@ def link_checks(objects: Path) -> list[list[str]]:
                 flags += ["-ldl", "-Wl,-z,defs"]
             if platform == "darwin" and folder.name != "native":
                 flags += ["-undefined", "dynamic_lookup"]  # Python's own functions come from the program
-            checks.append([*ZIG, "-target", target, "-shared", *flags, *parts, "-o", f"{folder}.library"])
+            checks.append([*zig_for(target), "-shared", *flags, *parts, "-o", f"{folder}.library"])
     return checks
 
 
