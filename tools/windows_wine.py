@@ -43,8 +43,8 @@ UNEARTH = "unearth==0.19.0"
 EMBEDDED_SHA256 = "7176a402790181e0f48b34d9391f9c9565f3754b1879f67dce23830e83374e8f"
 REQUIREMENTS = Path(__file__).with_name("windows_requirements.txt")
 # For mingw's gcc: the C runtime that CPython and the Luas use, not its default one.
-UCRT = ["-static-libgcc", "-nodefaultlibs"]
-UCRT += ["-Wl,--start-group", *"-lucrt -lmingw32 -lgcc -lgcc_eh -lmingwex -lkernel32".split(), "-Wl,--end-group"]
+UCRT = ["-static-libgcc", "-nodefaultlibs", "-Wl,--start-group"]
+UCRT += ["-lucrt", "-lmingw32", "-lgcc", "-lgcc_eh", "-lmingwex", "-lkernel32", "-Wl,--end-group"]
 # A test that takes longer hangs: every thread's stack is shown, and the run is over. The longest take 20 s.
 TEST_SECONDS = 300
 # What Python's headers ask of the platform, for extension modules in the limited API only.
@@ -315,7 +315,7 @@ def run_c_tests(work: Path, env: dict[str, str]) -> int:
         "LUAGAUGE_C_TEST_LUAS": str(work / "luas"),
     }
     (folder / "pytest.ini").write_text("[pytest]\n", encoding="ascii")  # ours is for Python's tests
-    ours = ["-c", folder / "pytest.ini", "--rootdir", ".", "--noconftest", "-p", "no:cacheprovider", "-q"]
+    ours = ["-c", str(folder / "pytest.ini"), "--rootdir", ".", "--noconftest", "-p", "no:cacheprovider", "-q"]
     printed = run([sys.executable, "tests/c/run.py", "--plain"], env=there)
     printed += run([sys.executable, "-m", "pytest", *ours, "tests/c/test_libs.py", "tests/c/test_match.py"], env=there)
     counts = re.findall(r"^\S.*: (\d+) checks, 0 failed|^(\d+) passed", "\n".join(printed), re.MULTILINE)
