@@ -52,14 +52,17 @@ class FreshBuildExt(build_ext):
         self.force = True
 
     def run(self) -> None:
-        """Build the extension modules, then the Luas that the package carries."""
-        super().run()
+        """Build the Luas that the package carries, where lupa's sdist is given, then the extension modules."""
         in_place = self.inplace or getattr(self, "editable_mode", False)
         folder = Path("src" if in_place else self.build_lib, "luagauge", "_luas")
         if not in_place:
             shutil.rmtree(folder, ignore_errors=True)  # of an earlier build, which may have been told otherwise
-        if not os.environ.get(sdist.VARIABLE):
-            return
+        if os.environ.get(sdist.VARIABLE):
+            self.build_luas(folder)
+        super().run()
+
+    def build_luas(self, folder: Path) -> None:
+        """Build the Luas into a directory."""
         try:
             target = targets.of_wheel(sysconfig.get_platform())
             if target is None:

@@ -264,7 +264,7 @@ def step_c(_options: argparse.Namespace) -> None:
 def step_ccov(options: argparse.Namespace) -> None:
     """Run the C and the Python tests on code built for gcov, and hold the sum against the floor."""
     tree = source_tree("ccov")
-    switch = {"LUAGAUGE_COVERAGE": "1", **lua_sources()}
+    switch = {"LUAGAUGE_COVERAGE": "1", **lua_sources(), **one_processor()}
     run(PYTHON, "setup.py", "--quiet", "build_ext", "--inplace", cwd=tree, extra=switch)
     c_programs = tree / "build" / "c-tests"
     c_programs.mkdir()

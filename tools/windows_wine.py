@@ -78,8 +78,15 @@ PYCONFIG = """
 #define WITH_THREAD 1
 """
 LIMITED_API = "-DPy_LIMITED_API=0x030A0000"
-# wine 8 has no WMI, and asks that are never answered hang; it has no CopyFile2, and ends a program that calls it.
-SITE = "import sys\nsys.modules['_wmi'] = None\nimport _winapi\ndel _winapi.CopyFile2\n"
+# The embedded Python has no site-packages: what was fetched and built comes after its own library. wine 8 has no WMI,
+# and asks that are never answered hang; it has no CopyFile2, and ends a program that calls it.
+SITE = """
+import os, sys, _winapi
+work = os.path.dirname(os.path.dirname(os.path.dirname(sys.executable)))
+sys.path += [os.path.join(work, "site"), os.path.join(work, "luagauge-src")]
+sys.modules["_wmi"] = None
+del _winapi.CopyFile2
+"""
 
 
 class MissingError(Exception):
@@ -199,9 +206,10 @@ def fetch_python(work: Path) -> Path:
             raise ValueError(f"{archive.name}: data.zip is not the one whose hash stands in {Path(__file__).name}")
         (work / "data.zip").write_bytes(data)
         zipfile.ZipFile(work / "data.zip").extractall(home.parent)  # noqa: S202 - its hash is the one expected
-    (path_file,) = home.glob("python3*._pth")
-    (zipped,) = home.glob("python3*.zip")
-    path_file.write_text(f"{zipped.name}\n.\n..\\..\\site\n..\\..\\luagauge-src\nimport site\n", encoding="ascii")
+    # With such a file Python looks at no PYTHONPATH, which tests set for their child processes.
+    for path_file in home.glob("python3*._pth"):
+        path_file.unlink()
+    (home / "sitecustomize.py").write_text(SITE, encoding="ascii")
     return home / "python.exe"
 
 
@@ -217,7 +225,6 @@ def fetch_packages(work: Path) -> None:
     pip_download(wheels, *windows, "-r", str(REQUIREMENTS))
     for wheel in sorted(wheels.glob("*.whl")):
         zipfile.ZipFile(wheel).extractall(site)  # noqa: S202 - its hash is the one expected
-    (site / "sitecustomize.py").write_text(SITE, encoding="ascii")
     shutil.copyfile(REQUIREMENTS, stamp)
 
 
