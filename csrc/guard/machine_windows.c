@@ -9,7 +9,7 @@
 
 /* Lua's own code is in a section of its own in the modules that the wheel carries. An ordinary .text may hold parts of a C runtime,
  * which take locks. */
-static const char lua_section[IMAGE_SIZEOF_SHORT_NAME] = ".luatext";
+static const char lua_section[IMAGE_SIZEOF_SHORT_NAME + 1] = ".luatext";
 
 /* A shadow stack has the return addresses of what is called (PROCESS_MITIGATION_USER_SHADOW_STACK_POLICY). What a thread that was
  * sent elsewhere returns to is not among them, and the system ends the process. */
@@ -33,7 +33,7 @@ int lg_text_find(const void *address, struct lg_text *text) {
   const IMAGE_NT_HEADERS *headers = headers_of((const unsigned char *)module);
   const IMAGE_SECTION_HEADER *section = IMAGE_FIRST_SECTION(headers);
   for (unsigned i = 0; i < headers->FileHeader.NumberOfSections; i++, section++) {
-    if (memcmp(section->Name, lua_section, sizeof lua_section) != 0) continue;
+    if (memcmp(section->Name, lua_section, IMAGE_SIZEOF_SHORT_NAME) != 0) continue;
     text->begin = (uintptr_t)module + section->VirtualAddress;
     text->end = text->begin + section->Misc.VirtualSize;
     return lg_text_holds(text, (uintptr_t)address);
