@@ -286,7 +286,7 @@ def build_modules(work: Path) -> None:
     # Copied, because Python.h finds the pyconfig.h beside itself first.
     shutil.copytree(sysconfig.get_paths()["include"], build / "include")
     (build / "include" / "pyconfig.h").write_text(PYCONFIG, encoding="ascii")
-    shutil.copytree(ROOT / "src/luagauge", package, ignore=shutil.ignore_patterns("*.so", "__pycache__"))
+    shutil.copytree(ROOT / "src/luagauge", package, ignore=shutil.ignore_patterns("*.so", "__pycache__", "_luas"))
     shutil.copytree(work / "luas", package / "_luas", ignore=shutil.ignore_patterns("stamp"))
     write_metadata(package.parent)
     plan = recipe()
