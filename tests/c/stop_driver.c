@@ -160,7 +160,8 @@ static void stop_often(const char *step, int stops, int begins_ms, int spread_ms
   CHECK(formatted > 0);
   CHECK_INT(wrong, 0);
   CHECK_INT(st->hard_stops, thrown_away);
-  if (lg_state_no_stop(st) == NULL && stops >= 1000) CHECK(thrown_away > stops / 100);
+  /* LuaJIT's steps begin late and are over soon, so that few of its runs are due in one. */
+  if (lg_state_no_stop(st) == NULL && stops >= 100 && ops->jit == 0) CHECK(thrown_away > stops / 20);
   printf("%s: %d runs ended, %d by throwing the state away; meanwhile %lu times 3,000 numbers formatted\n",
          ops->instance, stops, thrown_away, formatted);
   say_late("hard stops, the grace included", late, (size_t)thrown_away);

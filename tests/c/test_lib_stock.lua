@@ -140,7 +140,7 @@ local function comparable(list)
   if not on_windows then return list end
   local out = {}
   for _, item in ipairs(list) do
-    local own = item:find("[aA]$") or (item:find("q$") and number >= 54)
+    local own = item:find("[aA]$") or (item:find("q$") and number >= 53)
     local narrow = (version == "lua51" or version == "lua52") and item:find("[diouxX]$")
     if not own and not narrow then out[#out + 1] = item end
   end
