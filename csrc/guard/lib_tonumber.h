@@ -312,7 +312,7 @@ typedef lua_Unsigned lg_based; /* wraps */
 #elif LG_LUA == 502
 typedef lua_Number lg_based; /* rounded at each digit */
 #else
-typedef unsigned long lg_based; /* strtoul()'s: the largest for what is larger, whatever its sign */
+typedef unsigned long lg_based; /* strtoul()'s, which C libraries answer in different ways where it is not large enough */
 #endif
 
 /* Read the digits; 0 when there are none. They end at what is no digit in this base. */
@@ -338,7 +338,7 @@ static inline int lg_based_digits(struct lg_cursor *c, unsigned base, int negati
   } while (c->p == stop && stop < c->end);
   if (negative) v = -v;
 #if LG_LUA == 501
-  if (is_over) v = ULONG_MAX;
+  if (is_over) v = strtoul(negative ? "-99999999999999999999" : "99999999999999999999", NULL, 10);
 #endif
   (void)is_over;
   *value = v;

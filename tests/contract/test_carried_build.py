@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import importlib.util
 import os
 import re
 import shutil
 import subprocess
 import sys
 import tarfile
+import time
 import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -180,6 +182,18 @@ def test_two_builds_for_windows_give_the_same_bytes(archive: Path, for_windows: 
     (lua,) = luas_in(for_windows)
     (module,) = modules.build(WINDOWS, archive, tmp_path / "out", luas=[lua])
     assert module.read_bytes() == (for_windows / module.name).read_bytes()
+
+
+@pytest.mark.skipif(importlib.util.find_spec("ziglang") is None, reason="zig is not installed")
+def test_two_builds_by_zig_give_the_same_bytes(archive: Path, tmp_path: Path) -> None:
+    """A linker that writes the time unless it is told not to; the seconds have gone on between the two."""
+    start = time.time()
+    for name in ("one", "two"):
+        modules.build(WINDOWS, archive, tmp_path / name, luas=["lua51"], compiler="zig")
+        while time.time() < start + 1.1:
+            time.sleep(0.1)
+    module = WINDOWS.file_name("lua51")
+    assert (tmp_path / "one" / module).read_bytes() == (tmp_path / "two" / module).read_bytes()
 
 
 @LINUX

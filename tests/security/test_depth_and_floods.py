@@ -156,13 +156,26 @@ def attempt():
     except ScriptError as error:
         print(error)
 
+def attempt_on(stack_size):
+    if sys.platform != "win32":
+        threading.stack_size(stack_size)
+        thread = threading.Thread(target=attempt)
+        thread.start()
+        return thread.join()
+    # CPython's threads have at least the program's own stack there.
+    import ctypes
+    kernel32 = ctypes.WinDLL("kernel32", use_last_error=True)
+    begin = ctypes.WINFUNCTYPE(ctypes.c_uint32, ctypes.c_void_p)(lambda _: attempt() or 0)
+    kernel32.CreateThread.argtypes = [ctypes.c_void_p, ctypes.c_size_t, type(begin), ctypes.c_void_p, ctypes.c_uint32, ctypes.c_void_p]
+    kernel32.CreateThread.restype = ctypes.c_void_p
+    STACK_SIZE_PARAM_IS_A_RESERVATION = 0x10000
+    thread = kernel32.CreateThread(None, stack_size, begin, None, STACK_SIZE_PARAM_IS_A_RESERVATION, None)
+    kernel32.WaitForSingleObject(ctypes.c_void_p(thread), -1)
+
 engine = LuaEngine(ScriptConfig(lua=sys.argv[1]))
 script = engine.precompile_script("local function f() return pcall(f), 1 end return f()")
 for stack_kib in (64, 128, 192):
-    threading.stack_size(stack_kib * 1024)
-    thread = threading.Thread(target=attempt)
-    thread.start()
-    thread.join()
+    attempt_on(stack_kib * 1024)
 print(engine.execute_script("return 1").output)
 """
 

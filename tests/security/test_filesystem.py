@@ -20,6 +20,7 @@ from luagauge import (
     ScriptConfig,
     ScriptRuntimeError,
     ScriptSerializationError,
+    _finder,
 )
 
 ON_WINDOWS = sys.platform == "win32"
@@ -41,6 +42,9 @@ def tree(tmp_path: Path) -> Path:
 @pytest.fixture(params=LUA_VERSIONS)
 def engine(request: pytest.FixtureRequest, tree: Path) -> LuaEngine:
     """An engine of each Lua whose scripts may use the tree."""
+    why_not = _finder.available()[request.param]
+    if why_not is not None:
+        pytest.skip(why_not)
     config = ScriptConfig(lua=request.param, allow_filesystem=True, filesystem_directories=[tree])
     return LuaEngine(config)
 
@@ -281,7 +285,14 @@ def test_filesystem_reads_numbers_as_the_version_does(engine: LuaEngine, tree: P
     path.write_text(text, encoding="utf-8")
     script = """local f = io.open(%r) local n = f:read("*n") local at = f:seek() f:close()
     return tostring(n), tostring(math.type and n and math.type(n)), at"""
-    assert output(engine, script % "numeral") == stock_lua(engine).execute(script % str(path))
+    answer, stock = output(engine, script % "numeral"), stock_lua(engine).execute(script % str(path))
+    assert isinstance(answer, tuple)
+    if ON_WINDOWS and stock[0] == "nil" and not "5.3" <= engine.config.lua < "6":
+        answer, stock = (
+            answer[:-1],
+            stock[:-1],
+        )  # how far scanf() reads what is no number, each C runtime has for itself
+    assert answer == stock
 
 
 @pytest.mark.parametrize("number", ["1/0", "-1/0", "0/0", "2.5", "2^63", "-1", "2^62"])

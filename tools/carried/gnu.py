@@ -146,7 +146,7 @@ class GnuLike:
             # No -s: dyld needs nothing of it, and ld64 has it no longer; -x leaves the exported names only.
             words += ["-Wl,-exported_symbols_list,exports.txt", "-Wl,-x", f"-Wl,-install_name,@rpath/{result.name}"]
         elif self.is_zig:
-            words += ["-s"]
+            words += ["-s", "-Wl,-Brepro"]
         else:
             words += ["-s", "-static-libgcc", "-nodefaultlibs", "-Wl,--no-insert-timestamp"]
             words += ["-Wl,--start-group", "-lucrt", "-lmingw32", "-lgcc", "-lmingwex", "-lkernel32", "-Wl,--end-group"]
