@@ -1,6 +1,8 @@
 /* The hard stop among threads, and the thread lent to the host at a tick, on one Lua without Python.
  *
- *   stop_driver LUA_LIBRARY STEP STOPS BEGINS     STEP: a file with a script of single long steps; BEGINS: after so many ms
+ *   stop_driver LUA_LIBRARY STEP STOPS BEGINS SPREAD
+ *
+ * STEP is a file with a script of single long steps; the runs in it are due after BEGINS ms, and up to SPREAD ms later.
  *
  * - One thread formats numbers, in the C library and in an engine of its own, while another's runs are ended STOPS times in
  *   loops that format too: by an error, or by throwing the state away in the midst of a step. Neither hangs, and no text is wrong.
@@ -138,7 +140,7 @@ static void say_late(const char *what, int64_t *late, size_t n) {
 
 enum { MOST_STOPS = 5000 };
 
-static void stop_often(const char *step, int stops, int begins_ms) {
+static void stop_often(const char *step, int stops, int begins_ms, int spread_ms) {
   static int64_t late[MOST_STOPS];
   struct lg_thread other;
   struct lg_report rp;
@@ -147,7 +149,7 @@ static void stop_often(const char *step, int stops, int begins_ms) {
   CHECK(lg_thread_start(&other, format_numbers) == 0);
   for (int i = 0; i < stops; i++) {
     /* A third in the loop that only formats; a step needs some time before it begins. */
-    int64_t timeout_ns = i % 3 == 0 ? MILLISECOND : (begins_ms + i % (14 * begins_ms + 1)) * MILLISECOND;
+    int64_t timeout_ns = i % 3 == 0 ? MILLISECOND : (begins_ms + i % spread_ms) * MILLISECOND;
     int outcome = run_with_registers(st, i % 3 == 0 ? format_loop : step, timeout_ns, &rp);
     CHECK_INT(outcome, LG_RUN_TIMEOUT);
     if (rp.stopped == LG_STOPPED_STATE) late[thrown_away++] = rp.duration_ns - timeout_ns;
@@ -158,7 +160,8 @@ static void stop_often(const char *step, int stops, int begins_ms) {
   CHECK(formatted > 0);
   CHECK_INT(wrong, 0);
   CHECK_INT(st->hard_stops, thrown_away);
-  if (lg_state_no_stop(st) == NULL && stops >= 100) CHECK(thrown_away > stops / 20);
+  /* LuaJIT's steps begin late and are over soon, so that few of its runs are due in one. */
+  if (lg_state_no_stop(st) == NULL && stops >= 100 && ops->jit == 0) CHECK(thrown_away > stops / 20);
   printf("%s: %d runs ended, %d by throwing the state away; meanwhile %lu times 3,000 numbers formatted\n",
          ops->instance, stops, thrown_away, formatted);
   say_late("hard stops, the grace included", late, (size_t)thrown_away);
@@ -237,7 +240,7 @@ static void compute_under_ticks(void) {
 int main(int argc, char **argv) {
   char why[200];
   const char *missing = "";
-  if (argc < 5) return 2;
+  if (argc < 6) return 2;
   for (int i = 0; i < 10; i++) given[i] = 1.0 / (i + 3);
   void *library = lg_library_open(argv[1], why, sizeof why);
   if (library == NULL) {
@@ -253,6 +256,6 @@ int main(int argc, char **argv) {
   int stops = atoi(argv[3]);
   compute_under_ticks();
   end_endless_loops();
-  stop_often(read_file(argv[2]), stops < MOST_STOPS ? stops : MOST_STOPS, atoi(argv[4]));
+  stop_often(read_file(argv[2]), stops < MOST_STOPS ? stops : MOST_STOPS, atoi(argv[4]), atoi(argv[5]));
   return lg_test_finish("stop_driver");
 }

@@ -67,7 +67,8 @@ do
   local zeros, list = string.rep("0", 2 ^ 22), {}
   for i = 1, 200 do list[i] = zeros end
   if ours.bit then stops("bor", ours.bit.bor, unpack(list)) end
-  local fields = setmetatable({}, { __index = function() return zeros end })
+  local digits = zeros .. "1970" -- of a moment that every C library can express
+  local fields = setmetatable({}, { __index = function() return digits end })
   stops("time", again, function() pcall(o.time, fields) o.time(fields) end)
 end
 if tonumber_ours then

@@ -23,12 +23,14 @@ local function chance(percent) return below(100) < percent end
 local function pack(...) return { n = select("#", ...), ... } end
 
 -- A value as text, for comparison: numbers exactly and with their kind, tables by content.
+local on_windows = stock.os.getenv("OS") == "Windows_NT"
 local function show(v, depth)
   local t = type(v)
   if t == "number" then
     return (has_integers and math.type(v) or "") .. format("%.17g", v)
   elseif t == "string" then
     v = gsub(gsub(v, ": 0?x?%x%x%x%x%x%x+", ": (hidden)"), ": builtin#%d+", ": (hidden)")
+    if on_windows then v = gsub(v, "%-?nan%(ind%)", "nan") end -- two functions of its C runtime spell it in two ways
     return #v > 3000 and format("string(%d)%s...%s", #v, v:sub(1, 50), v:sub(-50)) or format("%q", v)
   elseif t == "table" and (depth or 0) < 3 then
     local out = {}
@@ -53,7 +55,6 @@ local function outcome(f, list)
   return ok and "returns " .. show_all(results) or "fails: " .. show(results)
 end
 
-local on_windows = stock.os.getenv("OS") == "Windows_NT"
 local done, failing = 0, 0
 
 -- make() gives a fresh, equal argument list each time it is called with the same generator state.
@@ -140,7 +141,7 @@ local function comparable(list)
   if not on_windows then return list end
   local out = {}
   for _, item in ipairs(list) do
-    local own = item:find("[aA]$") or (item:find("q$") and number >= 54)
+    local own = item:find("[aA]$") or (item:find("q$") and number >= 53)
     local narrow = (version == "lua51" or version == "lua52") and item:find("[diouxX]$")
     if not own and not narrow then out[#out + 1] = item end
   end
