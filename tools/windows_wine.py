@@ -292,7 +292,8 @@ def build_modules(work: Path) -> None:
     plan = recipe()
     plan["ffibuilder"].emit_c_code(str(build / "_native.c"))  # type: ignore[attr-defined]
     headers = ["-I", str(build / "include"), "-I", str(ROOT / "csrc")]
-    flags = ["-std=c11", "-O2", "-Wall", "-Wextra", "-Wno-format", "-D_UCRT", LIMITED_API, *headers]
+    ucrt = ["-Wno-format", "-D_UCRT", "-D__USE_MINGW_ANSI_STDIO=0"]
+    flags = ["-std=c11", "-O2", "-Wall", "-Wextra", *ucrt, LIMITED_API, *headers]
     runtime = UCRT if "mingw" in compiler()[0] else []
     for module, sources in (
         ("_native", [str(build / "_native.c"), *plan["NATIVE_SOURCES"]]),  # type: ignore[misc]

@@ -312,7 +312,8 @@ typedef lua_Unsigned lg_based; /* wraps */
 #elif LG_LUA == 502
 typedef lua_Number lg_based; /* rounded at each digit */
 #else
-typedef unsigned long lg_based; /* strtoul()'s, which C libraries answer in different ways where it is not large enough */
+typedef unsigned long
+    lg_based; /* strtoul()'s, which C libraries answer in different ways where it is not large enough */
 #endif
 
 /* Read the digits; 0 when there are none. They end at what is no digit in this base. */

@@ -19,7 +19,7 @@ SUFFIX = ".exe" if WINDOWS else ""
 OF_POSIX = ("-pthread", "-ldl")
 """Flags that Windows has no need of."""
 MINGW_UCRT = (
-    "-D_UCRT", "-Wno-format", "-static-libgcc", "-nodefaultlibs",
+    "-D_UCRT", "-D__USE_MINGW_ANSI_STDIO=0", "-Wno-format", "-static-libgcc", "-nodefaultlibs",
     "-Wl,--start-group", "-lucrt", "-lmingw32", "-lgcc", "-lgcc_eh", "-lmingwex", "-lkernel32", "-Wl,--end-group",
 )  # fmt: skip
 """For mingw's gcc: the C runtime that CPython and the wheel's Luas use. Its own default is an older one, and what it thinks of

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import random
+import re
+import sys
 from fractions import Fraction
 from math import inf, ldexp, nextafter
 from typing import TYPE_CHECKING, TypeVar
@@ -163,6 +165,8 @@ def test_tonumber_agrees_with_stock(make_engine: Callable[..., LuaEngine], lua: 
         for (numeral, base), stock, our in zip(
             cases, stock_outcomes(lua, cases), our_outcomes(engine, cases), strict=True
         ):
+            if sys.platform == "win32" and lua == "5.1" and re.match(rb"\s*[+-]?nan\(", numeral, re.IGNORECASE):
+                continue  # how long a name of a NaN strtod() takes, each C runtime has for itself
             assert our == stock, f"tonumber of {len(numeral)} bytes, {numeral[:60]!r}...{numeral[-60:]!r}, {base!r:.60}"
 
 

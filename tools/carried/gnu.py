@@ -74,7 +74,7 @@ class GnuLike:
             common += ["-fno-sanitize=undefined"]  # zig's default, which traps on what the Luas rely on
         if self.target.format == "pe":
             # The C runtime that CPython and lupa's modules use; mingw's default formats numbers otherwise.
-            return [*common, "-D_UCRT"]
+            return [*common, "-D_UCRT", "-D__USE_MINGW_ANSI_STDIO=0"]
         return [*common, "-fPIC", "-funwind-tables"]
 
     def preprocess(self, source: Path, includes: Sequence[str], defines: Sequence[str]) -> str:
