@@ -8,7 +8,7 @@
 void *lg_library_open(const char *path, char *why, size_t size) {
   void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
   if (library != NULL) return library;
-  const char *said = dlerror();
+  const char *said = dlerror(); // NOLINT(concurrency-mt-unsafe): each thread has its own on every system here
   (void)snprintf(why, size, "%s", said != NULL ? said : "dlopen(3) refused it");
   return NULL;
 }
