@@ -9,16 +9,20 @@
 #include "tell.h"
 
 #include <assert.h>
+#include <string.h>
 
+#include "../os/library.h"
+#include "../os/refusal_windows.h"
 #include "cputime.h"
 #include "lg_status.h"
 #include "machine_windows.h"
 
 static_assert(sizeof(CONTEXT) <= sizeof((struct lg_told *)NULL)->saved, "struct lg_told has room for a CONTEXT");
 
-static DWORD slot =
-    FLS_OUT_OF_INDEXES; /* its value in a thread is the thread's handle; written under the watchdog's mutex */
+static DWORD slot = FLS_OUT_OF_INDEXES; /* its callback is how the end of a thread is noticed */
+static BOOLEAN(NTAPI *exits)(void);     /* RtlDllShutdownInProgress of ntdll; both written under the watchdog's mutex */
 static LG_THREAD_LOCAL HANDLE here;
+static LG_THREAD_LOCAL int exit_noted;
 
 HANDLE lg_thread_here(void) {
   const DWORD rights = THREAD_SUSPEND_RESUME | THREAD_GET_CONTEXT | THREAD_SET_CONTEXT | THREAD_QUERY_INFORMATION;
@@ -28,17 +32,34 @@ HANDLE lg_thread_here(void) {
   return here;
 }
 
-/* A thread ends, perhaps in the midst of its runs: when an interpreter shuts down, or ExitThread() is called. */
+/* A thread ends, perhaps in the midst of its runs: when an interpreter shuts down, or ExitThread() is called. Where the process
+ * ends, the other threads are gone already, whatever they held. (A slot's value is a fiber's, too: of a thread that has fibers, the
+ * one that ran a script first.) */
 static void WINAPI thread_exits(void *handle) {
+  if (exits != NULL && exits()) return;
   lg_watch_leave_runs();
   (void)CloseHandle(handle);
+  here = NULL;
+  exit_noted = 0;
+}
+
+/* Have that called at this thread's end. 0 or an error number. */
+static int note_exit(void) {
+  if (slot == FLS_OUT_OF_INDEXES) {
+    const void *code = lg_library_code("RtlDllShutdownInProgress");
+    memcpy(&exits, &code, sizeof exits); /* ISO C has no cast for this */
+    slot = FlsAlloc(thread_exits);
+  }
+  if (slot == FLS_OUT_OF_INDEXES || !FlsSetValue(slot, here)) return lg_refusal();
+  exit_noted = 1;
+  return 0;
 }
 
 int lg_tell_enter(struct lg_watch *w) {
   HANDLE thread = lg_thread_here();
-  if (thread == NULL) return (int)GetLastError();
-  if (slot == FLS_OUT_OF_INDEXES) slot = FlsAlloc(thread_exits);
-  if (slot == FLS_OUT_OF_INDEXES || !FlsSetValue(slot, thread)) return (int)GetLastError();
+  if (thread == NULL) return lg_refusal();
+  int rc = exit_noted ? 0 : note_exit();
+  if (rc != 0) return rc;
   w->told.thread = thread;
   w->told.id = GetCurrentThreadId();
   return 0;

@@ -1,5 +1,7 @@
 #include "sync.h"
 
+#include "refusal_windows.h"
+
 #define WIN32_LEAN_AND_MEAN
 #include <assert.h>
 #include <process.h>
@@ -19,19 +21,13 @@ void lg_mutex_unlock(lg_mutex *m) { ReleaseSRWLockExclusive(lock_of(m)); }
 
 void lg_mutex_renew(lg_mutex *m) { InitializeSRWLock(lock_of(m)); }
 
-/* Why a call was refused, which the C runtime does not always leave there. */
-static int refusal(void) {
-  DWORD code = GetLastError();
-  return code != ERROR_SUCCESS ? (int)code : ERROR_NOT_ENOUGH_MEMORY;
-}
-
 /* An ordinary timer comes up to 16 ms late, a condition variable too. */
 int lg_event_make(lg_event *e) {
   if (e->woken == NULL) e->woken = CreateEventW(NULL, FALSE, FALSE, NULL);
   if (e->timer == NULL)
     e->timer = CreateWaitableTimerExW(NULL, NULL, CREATE_WAITABLE_TIMER_HIGH_RESOLUTION, TIMER_ALL_ACCESS);
   if (e->timer == NULL) e->timer = CreateWaitableTimerExW(NULL, NULL, 0, TIMER_ALL_ACCESS);
-  return e->woken != NULL && e->timer != NULL ? 0 : refusal();
+  return e->woken != NULL && e->timer != NULL ? 0 : lg_refusal();
 }
 
 void lg_event_wake(lg_event *e) { (void)SetEvent(e->woken); }
@@ -66,7 +62,7 @@ static unsigned __stdcall begin(void *data) {
 int lg_thread_start(struct lg_thread *thread, void (*body)(void)) {
   thread->body = body;
   thread->handle = (HANDLE)_beginthreadex(NULL, 256 * 1024, begin, thread, STACK_SIZE_PARAM_IS_A_RESERVATION, NULL);
-  return thread->handle != NULL ? 0 : refusal();
+  return thread->handle != NULL ? 0 : lg_refusal();
 }
 
 void lg_thread_join(struct lg_thread *thread) {
