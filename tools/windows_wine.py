@@ -335,7 +335,13 @@ def pytest_settings(work: Path) -> Path:
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     text = re.sub("^faulthandler_.*\n", "", text, flags=re.MULTILINE)
     here = f'"{ROOT.as_posix()}/tests/'  # these paths start at the settings' own directory
-    text = re.sub("^pythonpath = .*", lambda line: line[0].replace('"tests/', here), text, flags=re.MULTILINE)
+    tools = f'"{ROOT.as_posix()}/tools"'
+    text = re.sub(
+        "^pythonpath = .*",
+        lambda line: line[0].replace('"tests/', here).replace('"tools"', tools),
+        text,
+        flags=re.MULTILINE,
+    )
     settings = work / "pyproject.toml"
     settings.write_text(text, encoding="utf-8")
     return settings
@@ -357,6 +363,7 @@ def run_tests(work: Path, arguments: Sequence[str], *, c_tests: bool) -> None:
     build_modules(work)
     run([wine(), "winecfg", "-v", "win10"], env=env)
     checks = run_c_tests(work, env) if c_tests else 0
+    env.pop("LUAGAUGE_LUPA_SDIST", None)  # no compiler is there that could build the Luas once more
     command: list[str | Path] = [wine(), python, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:faulthandler"]
     limits = [f"--timeout={TEST_SECONDS}", "--timeout-method=thread"]
     printed = run([*command, *limits, "-c", pytest_settings(work), "--rootdir", ".", *arguments], env=env)

@@ -329,9 +329,9 @@ int lg_watch_begin(struct lg_watch *w, int64_t now_ns, const struct lg_watch_lim
 void lg_watch_end(struct lg_watch *w) {
   struct lg_watch **at = &lg_watch_current;
   lg_mutex_lock(&mutex);
-  unlink_run(w);
-  while (*at != w) at = &(*at)->outer;
-  *at = w->outer; /* from here on a signal handler finds this run no more */
+  if (w->active) unlink_run(w); /* else its thread has left its runs: lg_watch_leave_runs() */
+  while (*at != NULL && *at != w) at = &(*at)->outer;
+  if (*at != NULL) *at = w->outer; /* from here on a signal handler finds this run no more */
   lg_mutex_unlock(&mutex);
 }
 

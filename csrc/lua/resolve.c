@@ -32,6 +32,11 @@ int lg_ops_resolve(const char *instance, const char *path, const struct lg_ops *
     void *library = lg_library_open(path, text, sizeof text);
     *why = text;
     if (library == NULL) return LG_OS_ERROR;
+    /* What the wheel carries binds its own functions. */
+    if (lg_library_find(library, "luagauge_release") == NULL && lg_library_is_overlaid(library, "lua_newstate")) {
+      *why = "the functions of another Lua, which was loaded with RTLD_GLOBAL, stand before its own";
+      return LG_UNSUPPORTED;
+    }
     const char *missing = "";
     *ops = instances[i].resolve(lg_library_find, library, &missing);
     if (*ops != NULL) return LG_OK;

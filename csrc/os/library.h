@@ -14,6 +14,10 @@ void *lg_library_open(const char *path, char *why, size_t size);
 /* The address of what it exports by that name, or NULL. */
 void *lg_library_find(void *library, const char *name);
 
+/* Whether a function that it exports is not the one it calls by that name: another library, loaded before with RTLD_GLOBAL, has it
+ * too. Not on Windows and macOS, where a library's references name the library they mean. */
+int lg_library_is_overlaid(void *library, const char *name);
+
 /* The code of a function of the C library, the unwinder or Python, by name; NULL where none of them has it. */
 const void *lg_library_code(const char *name);
 

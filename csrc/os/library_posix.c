@@ -15,4 +15,15 @@ void *lg_library_open(const char *path, char *why, size_t size) {
 
 void *lg_library_find(void *library, const char *name) { return dlsym(library, name); }
 
+int lg_library_is_overlaid(void *library, const char *name) {
+#ifdef __APPLE__
+  (void)library;
+  (void)name;
+  return 0;
+#else
+  const void *first = dlsym(RTLD_DEFAULT, name);
+  return first != NULL && first != dlsym(library, name);
+#endif
+}
+
 const void *lg_library_code(const char *name) { return dlsym(RTLD_DEFAULT, name); }

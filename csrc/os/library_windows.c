@@ -28,6 +28,12 @@ void *lg_library_find(void *library, const char *name) {
   return found;
 }
 
+int lg_library_is_overlaid(void *library, const char *name) {
+  (void)library;
+  (void)name;
+  return 0;
+}
+
 const void *lg_library_code(const char *name) {
   static const wchar_t *const modules[] = {L"ntdll.dll", L"ucrtbase.dll", L"msvcrt.dll", L"python3.dll"};
   for (size_t i = 0; i < sizeof modules / sizeof modules[0]; i++) {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import importlib
 import os
 import re
@@ -34,7 +35,10 @@ MODULES = {
 
 OLDEST_LUPA = "2.8"  # as pyproject.toml has it, which says why
 _REMEDY = f"pip install 'lupa>={OLDEST_LUPA}'"
-_OTHER_LUA = "install a luagauge wheel that carries it, or use another Lua: `luagauge doctor` lists what is there"
+_OTHER_LUA = (
+    "install a luagauge wheel that carries it, build luagauge with LUAGAUGE_LUPA_SDIST (CONTRIBUTING.md), or use "
+    "another Lua (`luagauge doctor` shows which there are)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +99,9 @@ def carried_releases() -> dict[str, str]:
         releases[name] = release
     if not releases:
         raise _damaged(_RELEASES, "is empty")
+    for file_name in _names_in(_CARRIED):
+        if file_name.startswith("luagauge_") and file_name[9:].removesuffix(_SUFFIX) not in releases:
+            raise _damaged(_RELEASES, f"does not list {file_name}")
     return releases
 
 
@@ -194,7 +201,9 @@ def check_version(version: str | None) -> None:
         PlatformUnavailableError: There is none, or it is too old.
     """
     if version is None:
-        raise PlatformUnavailableError(f"lupa is not installed, and the Lua that scripts run in is lupa's; {_REMEDY}")
+        raise PlatformUnavailableError(
+            f"lupa is not installed, and this installation of luagauge does not carry every Lua itself; {_REMEDY}"
+        )
     if _numbers(version) < _numbers(OLDEST_LUPA):
         raise PlatformUnavailableError(
             f"the installed lupa is {version or 'of no known version'}, and luagauge needs {OLDEST_LUPA} or later; "
@@ -259,7 +268,9 @@ def _find_lupas(version: str) -> FoundLua:
             f"the installed lupa has no such Lua as {version} ({error}); {_OTHER_LUA}"
         ) from error
     except ImportError as error:  # in a second interpreter of the process, say
-        raise PlatformUnavailableError(f"lupa's {name} module cannot be imported here ({error})") from error
+        raise PlatformUnavailableError(
+            f"lupa's {name} module cannot be imported here ({error}); {_REMEDY} --force-reinstall"
+        ) from error
     # The core's calls are compiled for one version each: in another's library they would read what is not there.
     spoken = ".".join(str(part) for part in module.LUA_VERSION)
     if spoken != version and not (spoken == "5.1" and version.startswith("luajit")):
@@ -269,7 +280,7 @@ def _find_lupas(version: str) -> FoundLua:
     if address == 0:
         raise PlatformUnavailableError(
             f"lupa's {name} module does not offer the Lua C API here ({why}), and this installation of "
-            f"luagauge carries no Lua {version} of its own; {_OTHER_LUA}"
+            f"luagauge carries none of its own; {_OTHER_LUA}"
         )
     if not _is_of(release, version):  # LUA_VERSION does not tell LuaJIT from 5.1
         raise _other_version(name, release or "a Lua that does not say which it is", version)
@@ -293,25 +304,45 @@ def find_lua(version: str) -> FoundLua:
     return _find_lupas(version) if release is None else _find_carried(name, release)
 
 
-def open_state(config: ScriptConfig) -> tuple[State, FoundLua, Callable[..., Any]]:
-    """Make the Lua state of an engine; say which Lua it is, and what runs scripts in it.
+def open_state(config: ScriptConfig) -> tuple[State, FoundLua, Callable[..., Any], Callable[..., Any]]:
+    """Make the Lua state of an engine; say which Lua it is, what runs scripts in it, and what compiles them.
 
     Raises:
-        ConfigurationError: Scripts cannot be given files here.
         PlatformUnavailableError: There is no such Lua here.
         MemoryError: There is not enough for a Lua state.
     """
     main_thread = threading.main_thread().ident or 0
     found = find_lua(config.lua)
     if config.allow_filesystem:
-        return _open_with_files(config, found, main_thread)
-    state = _binding.new_state(found.address, config, main_thread)
-    return state, found, state.run
+        state, run = _open_with_files(config, found, main_thread)
+    else:
+        state = _binding.new_state(found.address, config, main_thread)
+        run = state.run
+    if sys.platform == "win32" and config.lua.startswith("luajit"):
+        return state, found, _without_faulthandler(run), _without_faulthandler(state.compile)
+    return state, found, run, state.compile
 
 
-def _open_with_files(
-    config: ScriptConfig, found: FoundLua, main_thread: int
-) -> tuple[State, FoundLua, Callable[..., Any]]:
+def _without_faulthandler(call: Callable[..., Any]) -> Callable[..., Any]:
+    """Refuse calls while Python's faulthandler is on, which LuaJIT's errors set off on Windows.
+
+    Each is an exception of the system there (RaiseException), as a fault is. faulthandler answers by writing the stacks
+    of all threads, without the GIL, which the run has given up: it reads frames that other threads change, and may end
+    the process.
+    """
+
+    def checked(*arguments: Any) -> Any:
+        if faulthandler.is_enabled():
+            raise PlatformUnavailableError(
+                "LuaJIT's errors are exceptions of Windows, and Python's faulthandler, which is on, answers each with "
+                'the stacks of all threads and may end the process; call faulthandler.disable(), or use lua="5.4"'
+            )
+        return call(*arguments)
+
+    return checked
+
+
+def _open_with_files(config: ScriptConfig, found: FoundLua, main_thread: int) -> tuple[State, Callable[..., Any]]:
     """Make a state whose scripts may use files; what a run leaves open is closed after it."""
     from luagauge import _filesystem  # noqa: PLC0415 - most engines have no file access
 
@@ -333,7 +364,7 @@ def _open_with_files(
         access.close_all()
         return result
 
-    return state, found, run
+    return state, run
 
 
 def available() -> dict[str, str | None]:

@@ -127,7 +127,7 @@ class LuaEngine:
         elif not isinstance(config, ScriptConfig):
             raise ConfigurationError("config", config, "give a ScriptConfig")
         self._config = config
-        self._state, self._lua, self._run = _finder.open_state(config)
+        self._state, self._lua, self._run, self._compile = _finder.open_state(config)
         self._cache: OrderedDict[tuple[str | bytes, str, type], _Compiled] = OrderedDict()
         self._unused: list[int] = []  # refs of dropped scripts; freed when the state is free
         self._kept = 0  # compiled scripts in the state, these included
@@ -291,7 +291,7 @@ class LuaEngine:
         """
         shown = _DEFAULT_NAME if name is None else name
         code = _source_bytes("source", source)
-        result, ref, mentioned = self._state.compile(-1, 0, code, _chunk_name(shown), True)
+        result, ref, mentioned = self._compile(-1, 0, code, _chunk_name(shown), True)
         result.raise_for_error()
         script = LuaScript(self, self._keep(ref, mentioned), shown)
         self._free_unused()
@@ -319,7 +319,7 @@ class LuaEngine:
         shown = _DEFAULT_NAME if name is None else name
         if self._unused:
             self._free_unused()
-        result = self._state.compile(-1, 0, _source_bytes("source", source), _chunk_name(shown), False)
+        result = self._compile(-1, 0, _source_bytes("source", source), _chunk_name(shown), False)
         error: ScriptError | None = result.error
         if error is None or isinstance(error, ScriptSyntaxError):
             return error

@@ -132,10 +132,8 @@ def test_no_lua_anywhere_is_said_with_the_remedy(tmp_path: Path) -> None:
         assert found[version].startswith(
             f"lupa's {_finder.MODULES[version]} module does not offer the Lua C API here (lua"
         )
-        assert " is missing), and this installation of luagauge carries no Lua " in found[version]
-        assert found[version].endswith(
-            "; install a luagauge wheel that carries it, or use another Lua: `luagauge doctor` lists what is there"
-        )
+        assert " is missing), and this installation of luagauge carries none of its own; " in found[version]
+        assert found[version].endswith(f"; {_finder._OTHER_LUA}")
     done = child(tmp_path, "-m", "luagauge", "run", "-")
     assert (done.returncode, done.stdout, done.stderr) == (7, "", f"Error: {found['5.4']}\n")
     done = child(tmp_path, "-m", "luagauge", "doctor", "--json")
@@ -152,7 +150,7 @@ def test_lua_that_lupa_lacks_is_said_with_the_remedy(tmp_path: Path) -> None:
         module.unlink()
     found = choices(tmp_path, "5.4", "5.1")
     assert found["5.4"].startswith("the installed lupa has no such Lua as 5.4 (")
-    assert "; install a luagauge wheel that carries it, or use another Lua" in found["5.4"]
+    assert found["5.4"].endswith(f"; {_finder._OTHER_LUA}")
     assert found["5.1"][0] == 42
 
 
@@ -272,6 +270,59 @@ def test_module_of_the_same_name_that_is_loaded_is_not_taken(tmp_path: Path, mod
     changed = f"luajit21 {JIT.release.removesuffix(number)}{'7' * len(number)}\n"
     (tmp_path / "luagauge" / "_luas" / "RELEASES").write_text(changed, encoding="ascii")
     assert f"holds {JIT.release}, and " in choices(tmp_path, "luajit2.1", before=before)["luajit2.1"]
+
+
+@ELF
+@pytest.mark.parametrize("version", ["5.1", "luajit2.0", "luajit2.1"])
+def test_lua_that_stands_before_lupas_own_is_refused(tmp_path: Path, version: str) -> None:
+    """The functions of one that was loaded with RTLD_GLOBAL would be called with another Lua's states.
+
+    Lupa's other modules crash by themselves then, when they are imported.
+    """
+    if any(_finder.available()[each] is not None for each in ("5.4", version)):
+        pytest.skip("lupa lacks one of the two here")
+    without_luas(tmp_path)
+    before = """
+        import os, sys
+        sys.setdlopenflags(os.RTLD_NOW | os.RTLD_GLOBAL)
+        import lupa.lua54
+        sys.setdlopenflags(os.RTLD_NOW)
+    """
+    found = choices(tmp_path, "5.4", version, before=before)
+    assert found["5.4"][:2] == [42, "lupa"]
+    assert "RTLD_GLOBAL" in found[version]
+
+
+def test_carried_module_that_is_not_listed_is_refused(tmp_path: Path) -> None:
+    """Lupa's would take its place without a word otherwise."""
+    folder = with_luas(tmp_path, LINE, {"luajit21": MODULE, "lua54": MODULE})
+    found = choices(tmp_path, "luajit2.1")
+    assert f"{folder / 'RELEASES'} does not list luagauge_lua54" in found["luajit2.1"]
+    assert found["luajit2.1"].endswith(REPAIR)
+
+
+@pytest.mark.skipif(sys.platform != "win32", reason="errors of LuaJIT are no exceptions of the system elsewhere")
+def test_luajit_is_refused_while_faulthandler_is_on() -> None:
+    """On Windows each of its errors would have faulthandler write the stacks of all threads, and may end the process."""
+    program = """
+        import faulthandler
+        from luagauge import *
+        for files in (False, True):
+            settings = {"allow_filesystem": True, "filesystem_directories": ["."]} if files else {}
+            engine = LuaEngine(ScriptConfig(lua="luajit2.1", **settings))
+            faulthandler.enable()
+            for call in (engine.execute_script, engine.validate_syntax, engine.precompile_script):
+                try:
+                    call("return pcall(error)")
+                except PlatformUnavailableError as error:
+                    print(str(error).partition(",")[0])
+            faulthandler.disable()
+            print(engine.execute_script("return pcall(error)").output)
+    """
+    command = [sys.executable, "-c", textwrap.dedent(program)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    refusals = ["LuaJIT's errors are exceptions of Windows"] * 3
+    assert done.stdout.splitlines() == [*refusals, "(False, None)", *refusals, "(False, None)"], done.stderr
 
 
 def test_every_version_says_what_serves_it() -> None:
