@@ -32,7 +32,9 @@ def unearth(*arguments: str | Path) -> str:
     words = [sys.executable, "-m", "unearth", "--no-binary", *map(str, arguments)]
     done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if "No module named unearth" in done.stderr:
-        raise CarriedError("unearth is not installed: pip install --group lupa")
+        raise CarriedError(
+            "unearth is not installed: pip install unearth, or `pip install --group lupa` with pip 25.1 or later"
+        )
     if done.returncode != 0:
         raise CarriedError(f"unearth found no sdist: {done.stderr.strip() or done.stdout.strip()}")
     return done.stdout

@@ -1,4 +1,4 @@
-/* The Lua C API of one Lua version, found at run time in lupa's already loaded extension module.
+/* The Lua C API of one Lua version, found at run time in a module that the wheel carries, or lupa's.
  *
  * Included once per instance (csrc/lua/lua51.c and its siblings), after LG_LUA (501..505), LG_JIT (0, 20 or 21) and
  * LG_INSTANCE (lua51, ...) are defined. Everything written against this header is therefore compiled once per Lua

@@ -1,8 +1,8 @@
 /* The counting allocator: every byte a Lua state holds, counted as Lua itself counts it, and a hard limit.
  *
  * Contract
- * - struct lg_meter is owned by whoever embeds it (struct lg_state, or an attached meter) and must outlive the Lua state
- *   whose allocator it is.
+ * - struct lg_meter is owned by whoever embeds it (struct lg_state) and must outlive the Lua state whose allocator
+ *   it is.
  * - lg_meter_alloc() is a lua_Alloc (manual section 4.6): called only by the thread that runs the state, never from a
  *   signal handler. Counters are plain fields: other threads may read them for information only.
  * - Units are bytes. `current` equals collectgarbage("count") * 1024 of the state at every moment (in Lua 5.5 that

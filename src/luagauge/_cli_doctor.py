@@ -49,7 +49,7 @@ _WATCHDOG = {
 _TOLD_BY = "suspension" if sys.platform == "win32" else "signal"
 _BY = {"signal": "a signal", "suspension": "suspending its thread"}
 _OWNERS = {"luagauge": "luagauge's own module", "lupa": "lupa's module"}
-_JIT_OFF = "its JIT compiler is off, because compiled code looks at no hook and so no deadline could end it"
+_JIT_OFF = "its JIT compiler is off: luagauge does not use it yet"
 
 
 def examine() -> dict[str, Any]:

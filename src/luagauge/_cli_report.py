@@ -125,7 +125,7 @@ def _figures(result: ScriptResult, lua: str) -> Table:
     if result.stopped == "state":
         table.add_row("stopped", "by throwing its Lua state away: where it was is not known")
     if result.jit_off:
-        table.add_row("JIT", "off: compiled code looks at no deadline")
+        table.add_row("JIT", "off: luagauge does not use it yet")
     if result.memory is None:
         table.add_row("memory used", "not measured")
         return table

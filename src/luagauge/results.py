@@ -73,7 +73,8 @@ class ScriptMemory:
         process: What happened to the whole process meanwhile, or None where that was not measured. Never the script's
             own use: the host and other threads are in it, and freed memory may not be seen.
         process_shared: Other runs overlapped this one, so `process` is theirs too.
-        source: Where the Lua heap figures come from: `"allocator"`, Lua's own, which counts every byte.
+        source: Where the Lua heap figures come from. Always `"allocator"`: counted, byte by byte, where the heap is
+            allocated.
     """
 
     start_bytes: int
@@ -112,7 +113,7 @@ class ScriptResult:
         stopped: How a limit or an interruption ended the run: `"error"`, by an error inside the script, so that
             `error.line` and `error.traceback` may say where; `"state"`, by throwing its Lua state away
             (`ScriptConfig.hard_stop`), of which only what it had logged is known. None where nothing had to end it.
-        jit_off: This Lua has a JIT compiler, and it is off: compiled code looks at no deadline.
+        jit_off: This Lua has a JIT compiler, and it is off: luagauge does not use it yet.
     """
 
     success: bool

@@ -333,6 +333,22 @@ def test_zig_is_refused_for_macos() -> None:
         compilers.choose(targets.Target("macos", "aarch64"), "zig")
 
 
+@pytest.mark.skipif(HOST.system == "macos", reason="the platform's clang is chosen here")
+def test_zig_is_not_chosen_for_macos() -> None:
+    """Where no compiler is named, the message is that for zig."""
+    with pytest.raises(CarriedError, match="use the platform's clang"):
+        compilers.choose(targets.Target("macos", "aarch64"), None)
+
+
+@pytest.mark.parametrize("name", ["luajit20", "lua56", "5.4"])
+def test_a_lua_that_is_not_there_is_refused_by_name(name: str, tmp_path: Path) -> None:
+    """Before anything is unpacked or compiled; the message lists those that there are."""
+    message = f"^no Lua module '{name}'; there are lua51, lua52, lua53, lua54, lua55, luajit21$"
+    with pytest.raises(CarriedError, match=message):
+        modules.build(HOST, tmp_path / "no.tar.gz", tmp_path / "built", luas=["lua54", name])
+    assert not (tmp_path / "built").exists()
+
+
 @pytest.mark.parametrize(
     "form, before, after",
     [
@@ -417,6 +433,14 @@ def test_a_newer_lupa_is_reported(monkeypatch: pytest.MonkeyPatch, capsys: pytes
     monkeypatch.setattr(fetch_lupa, "unearth", lambda *_words: '{"name": "lupa", "version": "2.99"}')
     assert fetch_lupa.main() == 1
     assert f"lupa 2.99 is out, and wheels carry the Luas of {pinned}" in capsys.readouterr().err
+
+
+def test_unearth_that_is_not_installed_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In words that a pip without --group can follow too."""
+    said = subprocess.CompletedProcess([], 1, "", "python: No module named unearth")
+    monkeypatch.setattr(subprocess, "run", lambda *_words, **_options: said)
+    with pytest.raises(CarriedError, match=r"pip install unearth, or `pip install --group lupa` with pip 25\.1"):
+        fetch_lupa.unearth("lupa")
 
 
 def test_another_file_than_the_pinned_one_is_not_taken(

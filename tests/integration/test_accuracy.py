@@ -197,7 +197,7 @@ def test_scenario_limit_enforced(make_engine: Callable[..., LuaEngine], lua: str
     assert engine.execute_script("return 1").success
 
 
-def test_scenario_graceful_fallback(make_engine: Callable[..., LuaEngine], lua: str, tmp_path: Any) -> None:
+def test_scenario_without_the_process(make_engine: Callable[..., LuaEngine], lua: str, tmp_path: Any) -> None:
     """Where the process cannot be measured, scripts run, the heap figures stay exact, and the delta is None."""
     if _binding.describe_probe().platform != "linux":
         pytest.skip("only the Linux probe reads a file that can be taken away")

@@ -17,6 +17,10 @@ from .toolchain import Toolchain
 
 ZIG_SYSTEMS = {"linux": "linux-gnu.2.28", "macos": "macos", "windows": "windows-gnu"}
 """zig's names, with the oldest glibc that wheels run on. For musl the compiler's whole command is given."""
+NO_ZIG_FOR_MACOS = (
+    "zig's linker puts all code of a macOS module into one section, so Lua's would not be told from the rest:"
+    " use the platform's clang"
+)
 
 
 def choose(target: Target, command: str | None) -> Toolchain:
@@ -32,10 +36,7 @@ def choose(target: Target, command: str | None) -> Toolchain:
     """
     zig = [sys.executable, "-m", "ziglang", "cc", "-target", f"{target.machine}-{ZIG_SYSTEMS[target.system]}"]
     if target.format == "macho" and command and "zig" in command:
-        raise CarriedError(
-            "zig's linker puts all code of a macOS module into one section, so Lua's would not be told from the rest:"
-            " use the platform's clang"
-        )
+        raise CarriedError(NO_ZIG_FOR_MACOS)
     if command == "zig":
         if importlib.util.find_spec("ziglang") is None:
             raise CarriedError("no zig: pip install ziglang")
@@ -56,6 +57,8 @@ def _found(target: Target, zig: list[str]) -> list[str]:
     """Look for a compiler where none is named."""
     if target == host():
         return ["cc"]
+    if target.format == "macho":
+        raise CarriedError(NO_ZIG_FOR_MACOS)
     if target.system == "windows" and shutil.which(f"{target.machine}-w64-mingw32-gcc"):
         return [f"{target.machine}-w64-mingw32-gcc"]
     if importlib.util.find_spec("ziglang"):

@@ -13,7 +13,7 @@ from . import luajit, puc, sdist
 from .checks import check
 from .compilers import choose
 from .errors import CarriedError
-from .targets import LUAJIT, Target, host
+from .targets import LUAJIT, PUC, Target, host
 from .toolchain import ADDED, Toolchain
 
 RELEASE_MACROS = {LUAJIT: ("luajit.h", "LUAJIT_VERSION")}
@@ -36,7 +36,7 @@ def build(
         target: The platform that they are for.
         source: lupa's sdist, an archive or a directory.
         output: The directory; what modules, RELEASES and LICENSES it holds are replaced.
-        luas: Which of the target's; all when None.
+        luas: Which modules, by name; all of the target's when None.
         compiler: The compiler's command; see compilers.choose.
         host_compiler: The one for LuaJIT's own programs, which run here.
         say: Called with a line for each module.
@@ -45,11 +45,15 @@ def build(
         The modules.
 
     Raises:
-        CarriedError: They cannot be built, or what was built is not right.
+        CarriedError: There is no such Lua, they cannot be built, or what was built is not right.
     """
+    wanted = target.luas if luas is None else tuple(luas)
+    known = (*PUC, LUAJIT)
+    for lua in wanted:
+        if lua not in known:
+            raise CarriedError(f"no Lua module {lua!r}; there are {', '.join(known)}")
     toolchain = choose(target, compiler)
     here = toolchain if target == host() and host_compiler is None else choose(host(), host_compiler)
-    wanted = target.luas if luas is None else tuple(luas)
     built: dict[str, tuple[Path, str]] = {}
     licenses = []
     with tempfile.TemporaryDirectory() as name, ThreadPoolExecutor(os.cpu_count()) as pool:
