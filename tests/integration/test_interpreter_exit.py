@@ -169,3 +169,24 @@ def test_daemon_threads_do_not_disturb_the_exit() -> None:
         time.sleep(0.05)
     """)
     assert lines == []
+
+
+def test_process_that_ends_within_a_run_ends() -> None:
+    """os._exit() in a host function takes the other threads away, the watchdog's too, whatever they hold."""
+    program = """
+        import os, threading, time
+        from luagauge import LuaEngine, ScriptConfig
+
+        def loop():
+            engine = LuaEngine(ScriptConfig(timeout_ms=5))
+            while True:
+                engine.execute_script("while true do pcall(string.rep) end")
+
+        for _ in range(4):
+            threading.Thread(target=loop, daemon=True).start()
+        time.sleep(0.3)
+        LuaEngine(ScriptConfig(functions={"quit": lambda: os._exit(8)})).execute_script("quit()")
+    """
+    command = [sys.executable, "-c", textwrap.dedent(program)]
+    for _ in range(4):
+        assert subprocess.run(command, timeout=120, check=False).returncode == 8
