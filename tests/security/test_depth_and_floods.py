@@ -165,7 +165,15 @@ def attempt_on(stack_size):
     # CPython's threads have at least the program's own stack there.
     import ctypes
     kernel32 = ctypes.WinDLL("kernel32", use_last_error=True)
-    begin = ctypes.WINFUNCTYPE(ctypes.c_uint32, ctypes.c_void_p)(lambda _: attempt() or 0)
+    def begin_here(_):
+        low, high = ctypes.c_size_t(), ctypes.c_size_t()
+        kernel32.GetCurrentThreadStackLimits(ctypes.byref(low), ctypes.byref(high))
+        if high.value - low.value > 2 * stack_size:
+            print("a stack of", (high.value - low.value) // 1024, "KiB instead")
+        else:
+            attempt()
+        return 0
+    begin = ctypes.WINFUNCTYPE(ctypes.c_uint32, ctypes.c_void_p)(begin_here)
     kernel32.CreateThread.argtypes = [ctypes.c_void_p, ctypes.c_size_t, type(begin), ctypes.c_void_p, ctypes.c_uint32, ctypes.c_void_p]
     kernel32.CreateThread.restype = ctypes.c_void_p
     STACK_SIZE_PARAM_IS_A_RESERVATION = 0x10000
@@ -185,8 +193,11 @@ def test_too_small_a_stack_is_refused(lua: str) -> None:
     # In a process of its own: the C library gives a new thread the larger stack of an old one where it has one.
     command = [sys.executable, "-c", SMALL_STACKS, lua]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    lines = done.stdout.splitlines()
+    if sys.platform == "win32" and lines[:1] and lines[0].endswith("instead"):
+        pytest.skip(f"this system gives a thread {lines[0]}")
     refusal = "C stack overflow: a script needs 224 KiB of its thread's stack (threading.stack_size)"
-    assert done.stdout.splitlines() == [refusal] * 6 + ["1"], done.stderr
+    assert lines == [refusal] * 6 + ["1"], done.stderr
 
 
 LAUGHS = {
