@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from pathlib import Path
 
 import psutil
 import pytest
@@ -54,7 +55,7 @@ def test_snapshot_psutil(benchmark: BenchmarkFixture) -> None:
     assert benchmark(psutil.Process().memory_info).rss > 0
 
 
-@pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="Linux alone has this file")  # noqa: PTH110
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="Linux alone has this file")
 @pytest.mark.benchmark(group="snapshot")
 def test_snapshot_pread(benchmark: BenchmarkFixture) -> None:
     """The read alone, from Python."""

@@ -8,6 +8,11 @@
 
 #include <stddef.h>
 
+/* Below the floor there must be room for what Lua itself still nests there without asking: 200 calls of pcall (5.1 counts
+ * anew in each coroutine; over 1 KiB each) or 200 levels of the compiler, then an error message, a traceback and a signal
+ * frame (AVX-512 state: 11 KiB). */
+static inline size_t lg_stack_reserve(size_t size) { return size / 4 * 3 < 393216 ? size / 4 * 3 : 393216; }
+
 /* The lowest address a script's run may reach on this thread's stack; what is below is kept for error handling. Where the
  * OS cannot say, 256 KiB below this call's frame. Stacks grow downward on every platform supported. */
 const char *lg_stack_floor(void);

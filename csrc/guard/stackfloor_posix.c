@@ -16,17 +16,12 @@ static LG_THREAD_LOCAL uintptr_t known_end; /* set with it */
 /* What a run gets where the system does not say: half of the smallest stack that is usual (512 KiB, macOS's threads). */
 static const uintptr_t unknown_room = (uintptr_t)256 * 1024;
 
-/* Below the floor there must be room for what Lua itself still nests there without asking: 200 calls of pcall (5.1 counts
- * anew in each coroutine; over 1 KiB each) or 200 levels of the compiler, then an error message, a traceback and a signal
- * frame (AVX-512 state: 11 KiB). */
-static size_t reserve_of(size_t size) { return size / 4 * 3 < 393216 ? size / 4 * 3 : 393216; }
-
 #ifdef __APPLE__
 static const char *find_floor(void) {
   size_t size = pthread_get_stacksize_np(pthread_self());
   const char *top = pthread_get_stackaddr_np(pthread_self());
   known_end = (uintptr_t)top - size;
-  return top - size + reserve_of(size);
+  return top - size + lg_stack_reserve(size);
 }
 #else
 /* The attributes this thread runs with; on success (0) the caller destroys them. */
@@ -56,7 +51,7 @@ static const char *find_floor(void) {
   const size_t usual = (size_t)8 << 20;
   uintptr_t here = LG_FRAME_ADDRESS();
   known_end = (uintptr_t)low + guard;
-  uintptr_t floor = known_end + reserve_of(size);
+  uintptr_t floor = known_end + lg_stack_reserve(size);
   if (size > usual && here > usual && floor < here - usual) floor = here - usual / 2;
   return (const char *)floor;
 }

@@ -20,13 +20,11 @@ static uintptr_t lowest(void) {
   return (uintptr_t)low + (uintptr_t)PAGES_OF_THE_SYSTEM * 4096 + guaranteed;
 }
 
-/* As on other systems (stackfloor_posix.c): what Lua nests without asking, an error message and a traceback. */
 const char *lg_stack_floor(void) {
   ULONG_PTR low = 0;
   ULONG_PTR high = 0;
   GetCurrentThreadStackLimits(&low, &high);
-  size_t size = (size_t)(high - low);
-  return (const char *)(lowest() + (size / 4 * 3 < 393216 ? size / 4 * 3 : 393216));
+  return (const char *)(lowest() + lg_stack_reserve((size_t)(high - low)));
 }
 
 size_t lg_stack_left(void) {

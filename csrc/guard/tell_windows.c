@@ -80,8 +80,8 @@ static void tell_suspended(struct lg_watch *w, int reason) {
   if (held.changed && !SetThreadContext(w->told.thread, &held.registers)) w->calls->flag(w, reason);
 }
 
-/* A thread that cannot be suspended (the system refuses it for one that others have suspended 127 times) looks at its flag in library functions; it
- * is tried again at the next time. */
+/* A thread that cannot be suspended (the system refuses it for one that others have suspended 127 times) looks at its flag in
+ * library functions; it is tried again at the next time. */
 void lg_tell(struct lg_watch *w) {
   int reason = atomic_load(&w->reason);
   int tick = atomic_exchange(&w->tick, 0);

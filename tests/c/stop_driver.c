@@ -16,15 +16,10 @@
 
 #include "guard/state.h"
 #include "guard/wire.h"
+#include "lg_instance.h"
 #include "lg_test.h"
 #include "os/library.h"
 #include "os/sync.h"
-
-#define LG_CAT3_(a, b, c) a##b##c
-#define LG_CAT3(a, b, c) LG_CAT3_(a, b, c)
-#define LG_RESOLVE LG_CAT3(lg_, LG_INSTANCE_UNDER_TEST, _resolve)
-
-const struct lg_ops *LG_RESOLVE(void *(*lookup)(void *, const char *), void *handle, const char **missing);
 
 #define MILLISECOND INT64_C(1000000)
 

@@ -131,7 +131,7 @@ static int read_from(const char *path, int *os_error) {
 }
 
 static int read_text(const char *text, int *os_error) {
-  char path[] = "/tmp/lg_statm_XXXXXX";
+  char path[] = "/tmp/lg_statm_XXXXXX"; /* mkstemp() makes a name of it */
   int fd = mkstemp(path);
   CHECK(fd >= 0);
   CHECK(write(fd, text, strlen(text)) == (ssize_t)strlen(text));
@@ -164,7 +164,7 @@ static void reports_what_cannot_be_read(void) {
 
 static void reads_a_statm_without_data_as_unknown_heap(void) {
   struct lg_probe_reading reading;
-  char path[] = "/tmp/lg_statm_XXXXXX";
+  char path[] = "/tmp/lg_statm_XXXXXX"; /* mkstemp() makes a name of it */
   int fd = mkstemp(path);
   CHECK(write(fd, "90 20 0 0 0 0 0\n", 16) == 16);
   close(fd);
