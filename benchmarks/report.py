@@ -93,12 +93,16 @@ def read(folder: Path) -> tuple[list[Figure], dict[str, str]]:
     return [Figure(**figure) for figure in document["figures"]], document["machine"]
 
 
-def crossed(figures: Iterable[Figure]) -> list[str]:
-    """Return a line for every figure above its bound: with its whole interval, where it has one."""
-    lines = []
-    for figure in figures:
-        surely = figure.value if figure.low is None else figure.low
-        if figure.bound is not None and not surely <= figure.bound:
-            shown, bound = number(figure.value, figure.unit), number(figure.bound, figure.unit)
-            lines.append(f"{figure.topic}: {figure.name}: {shown}, bound {bound}")
-    return lines
+def crossed(figures: Iterable[Figure]) -> list[Figure]:
+    """Return every figure above its bound: with its whole interval, where it has one."""
+    return [
+        figure
+        for figure in figures
+        if figure.bound is not None and not (figure.value if figure.low is None else figure.low) <= figure.bound
+    ]
+
+
+def bound_line(figure: Figure) -> str:
+    """Return the line that says what a figure is and what it should be at most."""
+    shown, bound = number(figure.value, figure.unit), number(figure.bound or 0, figure.unit)
+    return f"{figure.topic}: {figure.name}: {shown}, bound {bound}"

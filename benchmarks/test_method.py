@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+import benchmarks.__main__
 from benchmarks import readme
-from benchmarks.figures import Figure, mean_of
+from benchmarks.figures import QUICK, Effort, Figure, mean_of
 from benchmarks.method import median_interval, percentile, ratio
 from benchmarks.report import crossed, verdict
 
@@ -37,7 +38,22 @@ def test_crossed_names_only_what_is_above_its_bound() -> None:
         Figure("t", "surely", 1.1, low=1.05, high=1.2, bound=1.0),
         Figure("t", "lost", float("nan"), bound=1.0),
     ]
-    assert [line.split(": ")[1] for line in crossed(figures)] == ["over", "surely", "lost"]
+    assert [figure.name for figure in crossed(figures)] == ["over", "surely", "lost"]
+
+
+@pytest.mark.parametrize("later, status", [([9.0, 1.0], 0), ([1.0], 0), ([9.0, 9.0], 1)])
+def test_check_measures_again_what_is_above_its_bound(
+    later: list[float], status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It fails where a figure is above in each run; parts within their bounds are not measured twice."""
+    values = {"steady": [1.0], "swings": [9.0, *later]}
+
+    def measured(_measure: object, topic: str, _effort: Effort) -> list[Figure]:
+        return [Figure(f"{topic}, Lua 5.4", "n", values[topic].pop(0), bound=2.0)]
+
+    monkeypatch.setattr(benchmarks.__main__, "isolated", measured)
+    assert benchmarks.__main__.check(list(values), QUICK) == status
+    assert values == {"steady": [], "swings": []}
 
 
 def test_mean_has_an_interval_of_its_members_ends() -> None:
