@@ -91,10 +91,20 @@ def test_interrupt_raised_during_a_run_ends_it(source: str) -> None:
     assert [entry["message"] for entry in fields["logs"]][:1] == ["begun"]
 
 
-@POSIX_ONLY
+def wait_for_read(child: subprocess.Popen[bytes]) -> None:
+    """Wait until the child sleeps in its read: a signal just before that is noted, and the read waits on all the same."""
+    process = psutil.Process(child.pid)
+    until = time.monotonic() + TIMEOUT_S
+    while process.status() != psutil.STATUS_SLEEPING:
+        assert time.monotonic() < until, "the child does not wait for its script"
+        time.sleep(0.01)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere psutil does not tell that a process sleeps")
 def test_interrupt_before_the_run_is_code_130_too(fifo: Path) -> None:
     """Ctrl-C while the script is still being read says so in a word."""
     with started("run", str(fifo)) as child, fifo.open("wb"):
+        wait_for_read(child)
         child.send_signal(signal.SIGINT)
         out, err = child.communicate(timeout=TIMEOUT_S)
     assert child.returncode == 130
