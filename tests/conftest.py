@@ -41,17 +41,19 @@ def _without(config: pytest.Config, items: list[pytest.Item], mark: str) -> None
         items[:] = [item for item in items if not item.get_closest_marker(mark)]
 
 
+def _luas_of(item: pytest.Item) -> set[str]:
+    """Return the Luas that are among a test's parameters, whatever they are called there: "5.4", or a module's "lua54"."""
+    parameters = getattr(item, "callspec", None)
+    values = parameters.params.values() if parameters else ()
+    names = {value if isinstance(value, str) else getattr(value, "name", None) for value in values}
+    return {version for version in LUA_VERSIONS if {version, _finder.MODULES[version]} & names}
+
+
 def _without_luas(config: pytest.Config, items: list[pytest.Item], chosen: list[str]) -> None:
     """Leave the tests of other Luas out."""
-
-    def is_left_out(item: pytest.Item) -> bool:
-        parameters = getattr(item, "callspec", None)
-        versions = {parameters.params.get("lua"), parameters.params.get("version")} if parameters else set()
-        return bool(versions & set(LUA_VERSIONS) - set(chosen))
-
-    left_out = [item for item in items if is_left_out(item)]
+    left_out = [item for item in items if _luas_of(item) - set(chosen)]
     config.hook.pytest_deselected(items=left_out)
-    items[:] = [item for item in items if not is_left_out(item)]
+    items[:] = [item for item in items if not _luas_of(item) - set(chosen)]
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m looks at the marks
