@@ -6,7 +6,6 @@ without, for the modules that a wheel carries (LUAGAUGE_C_TEST_LUAS).
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
 
@@ -22,8 +21,9 @@ from lua_build import (
     WARNINGS,
     build_folder,
     build_lua,
+    compiled,
     compiler,
-    is_current,
+    inputs_of,
     meter_files,
 )
 
@@ -42,11 +42,10 @@ def build_guard(name: str, variant: str, source: str = "guard_driver.c") -> Path
     result = build_folder() / f"{Path(source).stem}-{name}-{variant}{systems.SUFFIX}"
     core = ROOT / "csrc"
     files = [C_TESTS / source, core / "lua" / f"{name}.c", *core_files()]
-    if not is_current(result, [*files, *core.rglob("*.h"), *C_TESTS.glob("*.h")]):
-        command = [*compiler(), "-std=c11", "-g", *WARNINGS, *VARIANTS[variant], f"-DLG_INSTANCE_UNDER_TEST={name}"]
-        command += ["-I", str(core), "-I", str(C_TESTS), *map(str, files), "-o", str(result)]
-        subprocess.run([*command, *systems.flags(("-pthread", "-ldl", "-lm"))], check=True)
-    return result
+    command = [*compiler(), "-std=c11", "-g", *WARNINGS, *VARIANTS[variant], f"-DLG_INSTANCE_UNDER_TEST={name}"]
+    command += ["-I", str(core), "-I", str(C_TESTS), *map(str, files)]
+    command += systems.flags(("-pthread", "-ldl", "-lm"))
+    return compiled(command, result, inputs_of(source))
 
 
 def guard_command(name: str, variant: str, source: str = "guard_driver.c") -> list[str]:
