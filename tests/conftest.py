@@ -19,6 +19,7 @@ LEAKS = Path(__file__).parent / "leaks"
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add --soak and --lua."""
     parser.addoption("--soak", action="store_true", help="also run the tests marked slow (leak and endurance soaks)")
+    parser.addoption("--per-lua", action="store_true", help="leave out the tests that are not run once for each Lua")
     parser.addoption(
         "--lua", action="append", choices=LUA_VERSIONS, help="of the tests run once for each Lua, these alone; repeat"
     )
@@ -33,12 +34,11 @@ def pytest_configure(config: pytest.Config) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def _without(config: pytest.Config, items: list[pytest.Item], mark: str) -> None:
-    """Leave the tests with a mark out."""
-    left_out = [item for item in items if item.get_closest_marker(mark)]
-    if left_out:
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if not item.get_closest_marker(mark)]
+def _leave_out(config: pytest.Config, items: list[pytest.Item], left_out: list[pytest.Item]) -> None:
+    """Deselect some of the tests."""
+    config.hook.pytest_deselected(items=left_out)
+    gone = set(left_out)
+    items[:] = [item for item in items if item not in gone]
 
 
 def _luas_of(item: pytest.Item) -> set[str]:
@@ -49,13 +49,6 @@ def _luas_of(item: pytest.Item) -> set[str]:
     return {version for version in LUA_VERSIONS if {version, _finder.MODULES[version]} & names}
 
 
-def _without_luas(config: pytest.Config, items: list[pytest.Item], chosen: list[str]) -> None:
-    """Leave the tests of other Luas out."""
-    left_out = [item for item in items if _luas_of(item) - set(chosen)]
-    config.hook.pytest_deselected(items=left_out)
-    items[:] = [item for item in items if not _luas_of(item) - set(chosen)]
-
-
 @pytest.hookimpl(tryfirst=True)  # before -m looks at the marks
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark the leak tests as needing the real malloc; leave out what --soak does not ask for."""
@@ -63,10 +56,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if LEAKS in item.path.parents:
             item.add_marker("real_malloc")
     if not config.getoption("--soak"):
-        _without(config, items, "slow")
+        _leave_out(config, items, [item for item in items if item.get_closest_marker("slow")])
+    if config.getoption("--per-lua"):
+        _leave_out(config, items, [item for item in items if not _luas_of(item)])
     chosen = config.getoption("--lua")
     if chosen:
-        _without_luas(config, items, chosen)
+        _leave_out(config, items, [item for item in items if _luas_of(item) - set(chosen)])
 
 
 @pytest.fixture(scope="session", params=LUA_VERSIONS)

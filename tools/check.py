@@ -21,9 +21,9 @@ and two that are no part of the rest:
     python       all Python tests on every Lua
     sanitized    all Python tests on modules built with the sanitizers (Linux)
 
-The environment and the wheel are kept between calls as long as nothing that they are made of changes; --fresh makes them
-anew. Arguments after `--` go to pytest in the steps that run it, for instance `python3 tools/check.py python -- -k meter -x`;
-the Python coverage is then reported and not required.
+The environment and the wheel are kept between calls as long as nothing that they are made of changes; --fresh makes
+them anew. Arguments after `--` go to pytest in the steps that run it, for instance
+`python3 tools/check.py python -- -k meter -x`; the Python coverage is then reported and not required.
 """
 
 from __future__ import annotations
@@ -44,9 +44,7 @@ def main(arguments: Sequence[str]) -> int:
     Returns:
         0 when every check passed, 1 when one failed, 2 for a wrong command line.
     """
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("step", nargs="*", default=["test"], choices=["rest", *STEPS])
     parser.add_argument("--fresh", action="store_true", help="make the environment anew")
     parser.add_argument("--whole", action="store_true", help="sweeps that CI samples, in whole")

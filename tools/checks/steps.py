@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from carried import wheels
+
 from checks.installed import (
     FREE_THREADED,
     build_wheel,
@@ -107,7 +108,15 @@ def step_lint(_options: Options) -> None:
     beside(
         (PYTHON, "tools/lint_c.py"),
         (PYTHON, "-m", "mypy"),
-        (PYTHON, "-m", "mypy", "--platform=win32", "--cache-dir", WORK / "mypy-windows", "src"),  # what only Windows runs
+        (
+            PYTHON,
+            "-m",
+            "mypy",
+            "--platform=win32",
+            "--cache-dir",
+            WORK / "mypy-windows",
+            "src",
+        ),  # what only Windows runs
         (BIN / "basedpyright", "--pythonpath", PYTHON),
         (PYTHON, "-m", "ruff", "check", "."),
         (PYTHON, "-m", "ruff", "format", "--check", "."),
