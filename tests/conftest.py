@@ -19,6 +19,7 @@ LEAKS = Path(__file__).parent / "leaks"
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add --soak and --lua."""
     parser.addoption("--soak", action="store_true", help="also run the tests marked slow (leak and endurance soaks)")
+    parser.addoption("--per-lua", action="store_true", help="leave out the tests that are not run once for each Lua")
     parser.addoption(
         "--lua", action="append", choices=LUA_VERSIONS, help="of the tests run once for each Lua, these alone; repeat"
     )
@@ -33,25 +34,19 @@ def pytest_configure(config: pytest.Config) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def _without(config: pytest.Config, items: list[pytest.Item], mark: str) -> None:
-    """Leave the tests with a mark out."""
-    left_out = [item for item in items if item.get_closest_marker(mark)]
-    if left_out:
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if not item.get_closest_marker(mark)]
-
-
-def _without_luas(config: pytest.Config, items: list[pytest.Item], chosen: list[str]) -> None:
-    """Leave the tests of other Luas out."""
-
-    def is_left_out(item: pytest.Item) -> bool:
-        parameters = getattr(item, "callspec", None)
-        versions = {parameters.params.get("lua"), parameters.params.get("version")} if parameters else set()
-        return bool(versions & set(LUA_VERSIONS) - set(chosen))
-
-    left_out = [item for item in items if is_left_out(item)]
+def _leave_out(config: pytest.Config, items: list[pytest.Item], left_out: list[pytest.Item]) -> None:
+    """Deselect some of the tests."""
     config.hook.pytest_deselected(items=left_out)
-    items[:] = [item for item in items if not is_left_out(item)]
+    gone = set(left_out)
+    items[:] = [item for item in items if item not in gone]
+
+
+def _luas_of(item: pytest.Item) -> set[str]:
+    """Return the Luas that are among a test's parameters, whatever they are called there: "5.4", or a module's "lua54"."""
+    parameters = getattr(item, "callspec", None)
+    values = parameters.params.values() if parameters else ()
+    names = {value if isinstance(value, str) else getattr(value, "name", None) for value in values}
+    return {version for version in LUA_VERSIONS if {version, _finder.MODULES[version]} & names}
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m looks at the marks
@@ -61,10 +56,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if LEAKS in item.path.parents:
             item.add_marker("real_malloc")
     if not config.getoption("--soak"):
-        _without(config, items, "slow")
+        _leave_out(config, items, [item for item in items if item.get_closest_marker("slow")])
+    if config.getoption("--per-lua"):
+        _leave_out(config, items, [item for item in items if not _luas_of(item)])
     chosen = config.getoption("--lua")
     if chosen:
-        _without_luas(config, items, chosen)
+        _leave_out(config, items, [item for item in items if _luas_of(item) - set(chosen)])
 
 
 @pytest.fixture(scope="session", params=LUA_VERSIONS)

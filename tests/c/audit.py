@@ -12,7 +12,20 @@ from pathlib import Path
 
 import systems
 from guard_sweep import VARIANT, core_files
-from lua_build import C_TESTS, LUAJIT, PUC, VARIANTS, VERSIONS, WARNINGS, Version, build_folder, build_lua, compiler
+from lua_build import (
+    C_TESTS,
+    LUAJIT,
+    PUC,
+    VARIANTS,
+    VERSIONS,
+    WARNINGS,
+    Version,
+    build_folder,
+    build_lua,
+    compiled,
+    compiler,
+    inputs_of,
+)
 
 REVIEWED = C_TESTS / "reachable"
 
@@ -23,8 +36,8 @@ def reachable(version: Version) -> str:
     result = build_folder() / f"audit_driver-{version.name}-{variant}{systems.SUFFIX}"
     instance = f'-DLG_INSTANCE_FILE="lua/{version.name}.c"'
     command = [*compiler(), "-std=c11", *WARNINGS, *VARIANTS[variant], instance, "-I", str(C_TESTS.parents[1] / "csrc")]
-    command += [str(C_TESTS / "audit_driver.c"), *map(str, core_files()), "-o", str(result)]
-    subprocess.run([*command, *systems.flags(("-pthread", "-ldl", "-lm"))], check=True)
+    command += [str(C_TESTS / "audit_driver.c"), *map(str, core_files()), *systems.flags(("-pthread", "-ldl", "-lm"))]
+    compiled(command, result, inputs_of("audit_driver.c"))
     command = [*systems.runner(), str(result), systems.path_there(build_lua(version, variant))]
     out = subprocess.run(command, check=True, capture_output=True, text=True)
     return "".join(sorted(out.stdout.splitlines(keepends=True)))

@@ -140,7 +140,8 @@ static void check_usable(struct lg_state *st, size_t base, const char *name, uns
   }
 }
 
-static void sweep(struct lg_state *st, int i, size_t base, int on) {
+/* Every allocation up to `dense` fails in turn, and beyond it samples. */
+static void sweep(struct lg_state *st, int i, size_t base, int on, unsigned long dense) {
   struct lg_report rp;
   for (unsigned long k = 1;; k++) {
     calls = 0;
@@ -157,7 +158,7 @@ static void sweep(struct lg_state *st, int i, size_t base, int on) {
     check_usable(st, base, scripts[i].name, k);
     lg_test_checks++;
     if (seen < k) return;     /* the run no longer gets as far as the allocation that is to fail */
-    if (k > 400) k += k / 16; /* long scripts: every allocation at first, then samples */
+    if (k > dense) k += k / 16;
   }
 }
 
@@ -207,9 +208,10 @@ int main(int argc, char **argv) {
   }
   check_bad_context(st);
   size_t base = st->meter.current;
+  unsigned long dense = argc > 3 ? strtoul(argv[3], NULL, 10) : 0;
   for (int i = 0; i < script_count && argc > 3; i++) {
-    sweep(st, i, base, 0);
-    sweep(st, i, base, 1);
+    sweep(st, i, base, 0, dense);
+    sweep(st, i, base, 1, dense);
   }
   lg_state_free(st);
   lg_buf_free(&context);

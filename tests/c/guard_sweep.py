@@ -1,4 +1,4 @@
-"""Run the corpus on each Lua version, and fail every allocation in turn: `guard_sweep.py [LUA...]`.
+"""Run the corpus on each Lua version, and fail its allocations in turn: `guard_sweep.py [--whole] [LUA...]`.
 
 Lua and the core are built with AddressSanitizer and UndefinedBehaviorSanitizer from lupa's sdist (LUAGAUGE_LUPA_SDIST); or
 without, for the modules that a wheel carries (LUAGAUGE_C_TEST_LUAS).
@@ -6,7 +6,6 @@ without, for the modules that a wheel carries (LUAGAUGE_C_TEST_LUAS).
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
 
@@ -22,14 +21,17 @@ from lua_build import (
     WARNINGS,
     build_folder,
     build_lua,
+    compiled,
     compiler,
-    is_current,
+    inputs_of,
     meter_files,
 )
 
 PROBE = ("probe/windows.c",) if systems.WINDOWS else ("probe/linux.c", "probe/procfs.c")
 VARIANT = "plain" if CARRIED is not None else "sanitized"
 TIMEOUT_S = 600
+DENSE, DENSE_WHOLE = 50, 400
+"""How many allocations of a script fail each in turn; of those after them, samples. --whole takes the larger number."""
 
 
 def core_files() -> list[Path]:
@@ -42,11 +44,10 @@ def build_guard(name: str, variant: str, source: str = "guard_driver.c") -> Path
     result = build_folder() / f"{Path(source).stem}-{name}-{variant}{systems.SUFFIX}"
     core = ROOT / "csrc"
     files = [C_TESTS / source, core / "lua" / f"{name}.c", *core_files()]
-    if not is_current(result, [*files, *core.rglob("*.h"), *C_TESTS.glob("*.h")]):
-        command = [*compiler(), "-std=c11", "-g", *WARNINGS, *VARIANTS[variant], f"-DLG_INSTANCE_UNDER_TEST={name}"]
-        command += ["-I", str(core), "-I", str(C_TESTS), *map(str, files), "-o", str(result)]
-        subprocess.run([*command, *systems.flags(("-pthread", "-ldl", "-lm"))], check=True)
-    return result
+    command = [*compiler(), "-std=c11", "-g", *WARNINGS, *VARIANTS[variant], f"-DLG_INSTANCE_UNDER_TEST={name}"]
+    command += ["-I", str(core), "-I", str(C_TESTS), *map(str, files)]
+    command += systems.flags(("-pthread", "-ldl", "-lm"))
+    return compiled(command, result, inputs_of(source))
 
 
 def guard_command(name: str, variant: str, source: str = "guard_driver.c") -> list[str]:
@@ -55,12 +56,14 @@ def guard_command(name: str, variant: str, source: str = "guard_driver.c") -> li
     return [*systems.runner(), str(build_guard(name, variant, source)), library]
 
 
-def main(names: list[str]) -> int:
+def main(arguments: list[str]) -> int:
     """Sweep the named versions, or all of PUC's, and LuaJIT where it is carried; the exit code."""
     failed = []
+    names = [argument for argument in arguments if argument != "--whole"]
+    dense = DENSE_WHOLE if "--whole" in arguments else DENSE
     carried = ["luajit21"] if CARRIED is not None else []
     for name in names or [*(version.name for version in PUC), *carried]:
-        command = [*guard_command(name, VARIANT), systems.path_there(C_TESTS / "corpus.txt"), "sweep"]
+        command = [*guard_command(name, VARIANT), systems.path_there(C_TESTS / "corpus.txt"), str(dense)]
         fine = systems.passes(command, TIMEOUT_S)
         print(f"{name}: {'ok' if fine else 'FAILED'}", flush=True)
         if not fine:

@@ -1,8 +1,8 @@
 """Build the Luas of lupa's source distribution, and drivers for them, for the C tests.
 
 LUAGAUGE_LUPA_SDIST names lupa's sdist (a .tar.gz, or the directory it unpacks to). Results are kept in
-LUAGAUGE_C_TEST_DIR (default tests/c/build) under names that hold version and variant, and built anew only when a source
-is newer. The PUC versions are compiled here; LuaJIT is built by its own Makefile. For Windows (systems.py) the modules that
+LUAGAUGE_C_TEST_DIR (default tests/c/build) under names that hold version and variant, and built anew only when what they
+are made of has changed (kept.py). The PUC versions are compiled here; LuaJIT is built by its own Makefile. For Windows (systems.py) the modules that
 the wheel carries are tested instead: LUAGAUGE_C_TEST_LUAS names the directory that tools/build_luas.py made.
 
     python tests/c/lua_build.py [plain|sanitized] [lua51 ...]    prints the paths
@@ -10,6 +10,7 @@ the wheel carries are tested instead: LUAGAUGE_C_TEST_LUAS names the directory t
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import os
 import shlex
@@ -17,10 +18,12 @@ import shutil
 import subprocess
 import sys
 import tarfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import systems
+from kept import digest_of, keep
 
 ROOT = Path(__file__).resolve().parents[2]
 C_TESTS = ROOT / "tests" / "c"
@@ -101,9 +104,7 @@ def sdist() -> Path:
     path = Path(named)
     if path.is_file():
         target = build_folder() / "sdist"
-        if not target.is_dir():
-            with tarfile.open(path) as archive:
-                archive.extractall(target, filter="data")
+        keep(target, digest_of([], [], [path]), functools.partial(unpack, path, target))
         path = next(target.iterdir())
     if not (path / "third-party").is_dir():
         message = f"{path} holds no third-party/ directory"
@@ -111,14 +112,25 @@ def sdist() -> Path:
     return path
 
 
+def unpack(archive: Path, folder: Path) -> None:
+    """Unpack an sdist into a directory of its own."""
+    shutil.rmtree(folder, ignore_errors=True)
+    with tarfile.open(archive) as packed:
+        packed.extractall(folder, filter="data")
+
+
 def compiler() -> list[str]:
     """Return the C compiler's command (CC)."""
     return shlex.split(os.environ.get("CC", "gcc"))
 
 
-def is_current(result: Path, sources: list[Path]) -> bool:
-    """Return whether `result` is there and no source is newer."""
-    return result.exists() and all(source.stat().st_mtime <= result.stat().st_mtime for source in sources)
+def compiled(command: list[str], result: Path, inputs: Iterable[Path]) -> Path:
+    """Return what a compiler's command makes, whose last argument is the result; made when it is not there already."""
+
+    def make() -> None:
+        subprocess.run([*command, "-o", str(result)], check=True)
+
+    return keep(result, digest_of(command, compiler(), inputs), make)
 
 
 def build_puc(version: Version, variant: str) -> Path:
@@ -127,23 +139,25 @@ def build_puc(version: Version, variant: str) -> Path:
     folder = folder / "src" if (folder / "src").is_dir() else folder
     sources = sorted(source for source in folder.glob("*.c") if source.name not in UNUSED)
     result = build_folder() / f"lib{version.name}-{variant}.so"
-    if not is_current(result, sources):
-        command = [*compiler(), "-std=gnu99", "-w", "-fPIC", "-shared", *VARIANTS[variant], *TOLERATED]
-        subprocess.run([*command, "-I", str(folder), *map(str, sources), "-lm", "-o", str(result)], check=True)
-    return result
+    command = [*compiler(), "-std=gnu99", "-w", "-fPIC", "-shared", *VARIANTS[variant], *TOLERATED]
+    return compiled([*command, "-I", str(folder), *map(str, sources), "-lm"], result, [*sources, *folder.glob("*.h")])
 
 
 def build_luajit(version: Version) -> Path:
     """Return the shared object of a LuaJIT, built by its own Makefile in a copy of its sources."""
     result = build_folder() / f"lib{version.name}-plain.so"
-    if not result.exists():
-        work = build_folder() / f"{version.name}-src"
-        shutil.copytree(sdist() / "third-party" / version.name, work, dirs_exist_ok=True)
+    source = sdist() / "third-party" / version.name
+    work = build_folder() / f"{version.name}-src"
+    command = ["make", "-C", str(work / "src"), "BUILDMODE=dynamic", "libluajit.so"]
+
+    def make() -> None:
+        shutil.rmtree(work, ignore_errors=True)
+        shutil.copytree(source, work)
         environment = {key: value for key, value in os.environ.items() if key not in {"CFLAGS", "LDFLAGS"}}
-        command = ["make", "-C", str(work / "src"), "BUILDMODE=dynamic", "libluajit.so"]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment)
         shutil.copy2(work / "src" / "libluajit.so", result)
-    return result
+
+    return keep(result, digest_of(command, compiler(), (path for path in source.rglob("*") if path.is_file())), make)
 
 
 def build_lua(version: Version, variant: str) -> Path:
@@ -151,6 +165,12 @@ def build_lua(version: Version, variant: str) -> Path:
     if CARRIED is not None:
         return Path(CARRIED).absolute() / f"luagauge_{version.name}.{'dll' if systems.WINDOWS else 'so'}"
     return build_luajit(version) if version.jit else build_puc(version, variant)
+
+
+def inputs_of(source: str) -> list[Path]:
+    """Return all that a driver may be made of: its file in tests/c, what such files include, and the core."""
+    drivers = {C_TESTS / source, C_TESTS / "lib_driver.c"}
+    return [*drivers, *C_TESTS.glob("*.h"), *(ROOT / "csrc").rglob("*.[ch]")]
 
 
 def meter_files() -> list[Path]:
@@ -185,25 +205,13 @@ def build_driver(
     tag = "" if libs is None else "-" + Path(libs).stem
     result = build_folder() / f"{Path(source).stem}{tag}-{version.name}-{variant}{'.so' if shared else systems.SUFFIX}"
     files = [C_TESTS / source, *meter_files(), *(ROOT / "csrc" / name for name in systems.files(DRIVEN))]
-    headers = [*(ROOT / "csrc").rglob("*.h"), *C_TESTS.glob("*.h")]
-    if not is_current(result, [*files, *headers]):
-        command = [*compiler(), "-std=c11", "-g", *WARNINGS, *VARIANTS[variant], *version.defines, *extra]
-        if libs is not None:
-            command.append(f'-DLG_DRIVER_LIBS="{libs}"')
-        if shared:
-            command += ["-fPIC", "-shared"]
-        command += [
-            "-I",
-            str(ROOT / "csrc"),
-            "-I",
-            str(C_TESTS),
-            *map(str, files),
-            *systems.flags(("-pthread", "-ldl")),
-            "-o",
-            str(result),
-        ]
-        subprocess.run(command, check=True)
-    return result
+    command = [*compiler(), "-std=c11", "-g", *WARNINGS, *VARIANTS[variant], *version.defines, *extra]
+    if libs is not None:
+        command.append(f'-DLG_DRIVER_LIBS="{libs}"')
+    if shared:
+        command += ["-fPIC", "-shared"]
+    command += ["-I", str(ROOT / "csrc"), "-I", str(C_TESTS), *map(str, files), *systems.flags(("-pthread", "-ldl"))]
+    return compiled(command, result, inputs_of(source))
 
 
 def driver_command(version: Version, variant: str, *, in_lupa: bool = False, libs: str | None = None) -> list[str]:

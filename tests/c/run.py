@@ -1,8 +1,9 @@
-"""Compile and run the plain C tests: `python tests/c/run.py [--plain] [NAME...]`.
+"""Compile and run the plain C tests: `python tests/c/run.py [--plain] [--whole] [NAME...]`.
 
 Each is one program without Python, built from its own file and the sources it names, with warnings as errors: once
 under AddressSanitizer and UndefinedBehaviorSanitizer, and once without (a sanitizer replaces malloc, so some figures
 can be checked without it only). --plain leaves the sanitizers out, for compilers that have none, such as musl-gcc.
+--whole makes the sweep of refused allocations (guard_sweep.py) whole.
 CC chooses the compiler, CFLAGS adds to its arguments; LUAGAUGE_C_TEST_DIR names a directory to build in, which is kept.
 For another CPU or system LUAGAUGE_C_TEST_RUNNER is the command that runs a program and LUAGAUGE_C_TEST_PLATFORM says which
 (systems.py); LUAGAUGE_C_TEST_NO_WRAP=1 leaves out what has to be linked with --wrap, for linkers that do not know it, such as
@@ -17,9 +18,11 @@ import shlex
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import lua_build
 import systems
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -30,6 +33,7 @@ SANITIZERS = [
     "-fno-omit-frame-pointer",
     "-DLG_TEST_SANITIZED",
 ]
+VARIANTS = {"sanitized": SANITIZERS, "plain": []}
 TIMEOUT_S = 300
 
 
@@ -119,20 +123,48 @@ PROGRAMS = (
     Program("test_meter", ("meter/meter.c", *ARENA), ("-DLG_TEST_FAULTS", "-pthread"), ("linux", "darwin", "win32")),
 )
 
+BY_NAME = {program.name: program for program in PROGRAMS}
 
 SCRIPTS = ("audit", "guard_sweep", "stop_storm", *(("windows_cases",) if systems.WINDOWS else ()))
 """Checks of whole Luas: tests/c/<name>.py, run where LUAGAUGE_LUPA_SDIST names the sdist to build them from, or
 LUAGAUGE_C_TEST_LUAS the modules that a wheel carries."""
+OF_EACH_LUA = {"guard_sweep": [version.name for version in lua_build.PUC]}
+"""Those whose work on one Lua has nothing to do with that on another."""
+AT_A_TIME = 1 if systems.WINDOWS or systems.runner() else os.cpu_count() or 1
+"""Emulated systems take their time, and share what is not made to be shared."""
 
 
-def run_script(name: str) -> bool:
-    """Return whether tests/c/<name>.py exits with 0."""
-    print(f"== {name}", flush=True)
-    script = ROOT / "tests" / "c" / f"{name}.py"
-    return subprocess.run([sys.executable, str(script)], check=False).returncode == 0
+def of_scripts(names: list[str], options: list[str]) -> dict[str, list[str]]:
+    """Return the commands that run scripts, by what they are called."""
+    commands = {}
+    for name in names:
+        luas = [[lua] for lua in OF_EACH_LUA.get(name, [])] if lua_build.CARRIED is None else []
+        for lua in luas or [[]]:
+            script = str(ROOT / "tests" / "c" / f"{name}.py")
+            more = options if name == "guard_sweep" else []
+            commands[" ".join([name, *lua])] = [sys.executable, script, *more, *lua]
+    return commands
 
 
-def build_and_run(program: Program, folder: Path, variant: str, extra: list[str]) -> bool:
+def of_programs(names: list[str], variants: list[str], folder: str) -> dict[str, list[str]]:
+    """Return the commands that build and run programs, by what they are called."""
+    one = [sys.executable, str(Path(__file__).resolve()), "--one", folder]
+    return {f"{name} ({variant})": [*one, name, variant] for name in names for variant in variants}
+
+
+def run_all(commands: dict[str, list[str]]) -> list[str]:
+    """Run commands beside each other, show what each printed when it has ended, and return the names of those that failed."""
+
+    def run_one(name: str) -> bool:
+        done = subprocess.run(commands[name], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+        print(f"== {name}\n{done.stdout.decode(errors='replace')}", end="", flush=True)
+        return done.returncode == 0
+
+    with ThreadPoolExecutor(AT_A_TIME) as pool:
+        return [name for name, fine in zip(commands, pool.map(run_one, commands), strict=True) if not fine]
+
+
+def build_and_run(program: Program, folder: Path, variant: str) -> bool:
     """Return whether `program` compiles without a warning and exits with 0."""
     binary = folder / f"{program.name}-{variant}{systems.SUFFIX}"
     sources = [
@@ -142,9 +174,8 @@ def build_and_run(program: Program, folder: Path, variant: str, extra: list[str]
     compiler = shlex.split(os.environ.get("CC", "gcc"))
     includes = ["-I", str(ROOT / "csrc"), "-I", str(ROOT / "tests" / "c")]
     user = shlex.split(os.environ.get("CFLAGS", ""))
-    command = [*compiler, *CFLAGS, *extra, *user, *includes, *sources, "-o", str(binary)]
+    command = [*compiler, *CFLAGS, *VARIANTS[variant], *user, *includes, *sources, "-o", str(binary)]
     command += systems.flags(program.flags)
-    print(f"== {program.name} ({variant})", flush=True)
     try:
         built = subprocess.run(command, check=False).returncode == 0
     except OSError as error:
@@ -169,32 +200,33 @@ def main(arguments: list[str]) -> int:
     if {"-h", "--help"} & set(arguments):
         print(__doc__)
         return 0
-    names = [argument for argument in arguments if argument != "--plain"]
-    plain: tuple[str, list[str]] = ("plain", [])
-    variants = [plain] if "--plain" in arguments else [("sanitized", SANITIZERS), plain]
-    known = {program.name for program in PROGRAMS} | set(SCRIPTS)
-    unknown = sorted(set(names) - known)
+    if arguments[:1] == ["--one"]:
+        folder, name, variant = arguments[1:]
+        return 0 if build_and_run(BY_NAME[name], Path(folder), variant) else 1
+    names = [argument for argument in arguments if argument not in {"--plain", "--whole"}]
+    variants = ["plain"] if "--plain" in arguments else ["sanitized", "plain"]
+    unknown = sorted(set(names) - {*BY_NAME, *SCRIPTS})
     if unknown:
-        print(f"no such test: {', '.join(unknown)}; there are {', '.join(sorted(known))}", file=sys.stderr)
+        print(
+            f"no such test: {', '.join(unknown)}; there are {', '.join(sorted({*BY_NAME, *SCRIPTS}))}", file=sys.stderr
+        )
         return 2
-    chosen = [program for program in PROGRAMS if not names or program.name in names]
-    failed = []
+    chosen = [name for name in BY_NAME if not names or name in names]
+    for name in chosen:
+        if reason := why_not(BY_NAME[name]):
+            print(f"== {name}: left out, {reason}")
+    wanted = [name for name in SCRIPTS if not names or name in names]
+    if wanted and lua_build.CARRIED is None and ("--plain" in arguments or "LUAGAUGE_LUPA_SDIST" not in os.environ):
+        print(f"== {', '.join(wanted)}: left out, without LUAGAUGE_LUPA_SDIST or sanitizers")
+        wanted = []
     # gcov's counters lie beside the programs and must outlive the run when they are wanted.
     kept = os.environ.get("LUAGAUGE_C_TEST_DIR")
     with contextlib.nullcontext(kept) if kept else tempfile.TemporaryDirectory() as folder:
-        for program in chosen:
-            if reason := why_not(program):
-                print(f"== {program.name}: left out, {reason}")
-                continue
-            for variant, extra in variants:
-                if not build_and_run(program, Path(folder), variant, extra):
-                    failed.append(f"{program.name} ({variant})")
-    wanted = [name for name in SCRIPTS if not names or name in names]
-    carried = "LUAGAUGE_C_TEST_LUAS" in os.environ
-    if wanted and not carried and ("--plain" in arguments or "LUAGAUGE_LUPA_SDIST" not in os.environ):
-        print(f"== {', '.join(wanted)}: left out, without LUAGAUGE_LUPA_SDIST or sanitizers")
-    else:
-        failed += [name for name in wanted if not run_script(name)]
+        run_here = [name for name in chosen if why_not(BY_NAME[name]) is None]
+        failed = run_all({
+            **of_scripts(wanted, [argument for argument in arguments if argument == "--whole"]),
+            **of_programs(run_here, variants, folder),
+        })  # fmt: skip
     if failed:
         print(f"FAILED: {', '.join(failed)}", file=sys.stderr)
     return 1 if failed else 0

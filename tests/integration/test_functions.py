@@ -324,3 +324,22 @@ def test_function_can_interrupt_its_own_run(
     for _ in range(20):
         assert isinstance(engines[0].execute_script("pcall(stop) return 1").error, ScriptInterruptedError)
     assert_usable(engines[0])
+
+
+class Unspeakable(Exception):
+    """An exception whose text ends the program."""
+
+    def __str__(self) -> str:
+        """Raise what a signal handler may raise anywhere."""
+        raise KeyboardInterrupt
+
+
+def test_interrupt_while_an_exception_is_described_comes_out(make_engine: Callable[..., LuaEngine], lua: str) -> None:
+    """KeyboardInterrupt in the __str__ of a host function's error is not lost."""
+
+    def fail() -> None:
+        raise Unspeakable
+
+    engine = make_engine(lua, functions={"fail": fail})
+    with pytest.raises(KeyboardInterrupt):
+        engine.execute_script("pcall(fail) return 1")

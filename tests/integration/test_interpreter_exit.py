@@ -190,3 +190,37 @@ def test_process_that_ends_within_a_run_ends() -> None:
     command = [sys.executable, "-c", textwrap.dedent(program)]
     for _ in range(4):
         assert subprocess.run(command, timeout=120, check=False).returncode == 8
+
+
+THREADS_AT_EXIT = """
+import sys, threading, time
+from luagauge import LuaEngine, ScriptConfig
+
+threading.stack_size(64 << 20)  # too large for glibc to keep the stack of a thread that has ended
+inside = threading.Semaphore(0)
+
+def wait():
+    inside.release()
+    time.sleep(0.01)
+
+def work():
+    LuaEngine(ScriptConfig(lua=sys.argv[1], timeout_ms=700, functions={"wait": wait})).execute_script(
+        "while true do wait() end")
+
+for _ in range(4):
+    threading.Thread(target=work, daemon=True).start()
+for _ in range(8):
+    inside.acquire()
+
+class Slow:
+    def __del__(self, sleep=time.sleep):
+        sleep(1.5)
+
+sys.slow = Slow()  # goes late in the shutdown
+"""
+
+
+def test_interpreter_exits_while_daemon_threads_are_in_host_functions(lua: str) -> None:
+    """CPython ends such threads in the midst of their runs; the watchdog must not send them signals afterwards."""
+    ended = subprocess.run([sys.executable, "-c", THREADS_AT_EXIT, lua], capture_output=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stderr) == (0, b"")

@@ -145,3 +145,51 @@ def test_load_copies_no_source_for_its_name(engine: LuaEngine) -> None:
     """).output
     assert shown[0] == shown[1]
     assert shown[0].startswith('[string "return )')
+
+
+def test_load_reads_what_a_function_gives_in_pieces_of_any_length(
+    make_engine: Callable[..., LuaEngine], lua: str
+) -> None:
+    """Long pieces are handed on in short ones with a look at the deadline between them; the code is the same."""
+    source = """
+        local words = {}
+        for i = 1, 400 do words[i] = "x = (x or 0) + " .. i .. " -- " .. ("c"):rep(i) .. "\\n" end
+        local text = table.concat(words) .. "return x, '" .. ("s"):rep(3000) .. "'"
+        local function pieces(size)
+          local at = 1
+          return function()
+            if at > #text then return nil end
+            at = at + size
+            return text:sub(at - size, at - 1)
+          end
+        end
+        local sums = {}
+        for i, size in ipairs({1, 511, 512, 513, 100000}) do
+          x = nil
+          local sum, rest = assert(load(pieces(size)))()
+          sums[i] = sum + #rest
+        end
+        local binary = {pcall(load, function() return "\\27Lua" .. ("x"):rep(2000) end)}
+        return {sums = sums, refused = binary[2] == nil or not binary[1]}
+    """
+    result = make_engine(lua).execute_script(source)
+    assert result.output == {"sums": [83_200] * 5, "refused": True}, result.error
+
+
+@pytest.mark.parametrize(
+    "lengths", ["{3, 2147483647}", "{2147483647, 3}", "{2147483647, 2147483647}", "{1e300, 3}", "{-1e300, 2147483647}"]
+)
+def test_length_may_change_between_two_looks(
+    engine: LuaEngine, assert_usable: Callable[[LuaEngine], None], lengths: str
+) -> None:
+    """A __len that answers differently each time leads no function past a check that it made."""
+    result = engine.execute_script(f"""
+        local lengths, asked = {lengths}, 0
+        local t = setmetatable({{}}, {{__len = function() asked = asked + 1 return lengths[asked] or 1 end}})
+        for _, first in ipairs{{-5, -2147483648, 0, 2147483647}} do
+          asked = 0
+          pcall(table.unpack or unpack, t, first)
+        end
+        return true""")
+    assert result.output is True
+    assert_usable(engine)

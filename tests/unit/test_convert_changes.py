@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from luagauge import LuaEngine, ScriptSerializationError
+from luagauge import LuaEngine, ScriptRuntimeError, ScriptSerializationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -162,3 +162,53 @@ def test_mapping_that_changes_the_data_around_it_is_seen_whole(make_engine: Call
         rows[:] = [0] * 20 + [meddle(change)] + [0] * 20
         data.update({f"a{i}": i for i in range(20)}, rows=rows, m=meddle(change), z=1)
         assert engine.execute_script("return 1", data).output == 1
+
+
+class Emptying(int):
+    """A number that no Lua holds, and that empties the list it lies in when it is shown."""
+
+    home: list[Any]
+
+    def __repr__(self) -> str:
+        """Leave nothing that keeps this object alive."""
+        self.home.clear()
+        gc.collect()
+        return "shown " * 3
+
+
+class EmptyingKey(str):
+    """The same as a key that UTF-8 cannot hold."""
+
+    __slots__ = ("home",)
+    home: dict[Any, Any]
+
+    def __repr__(self) -> str:
+        """Leave nothing that keeps this object alive."""
+        self.home.clear()
+        gc.collect()
+        return "shown"
+
+
+def test_conversion_keeps_values_whose_repr_empties_their_container(
+    make_engine: Callable[..., LuaEngine], lua: str
+) -> None:
+    """What is shown in the error, and the keys on its path, stay alive until the error is made."""
+    items: list[Any] = []
+    pairs: dict[Any, Any] = {}
+
+    def from_list() -> list[Any]:
+        items.append(Emptying(2**70))
+        items[0].home = items
+        return items
+
+    def from_dict() -> dict[Any, Any]:
+        key = EmptyingKey("\ud800")
+        key.home = pairs
+        pairs[key] = 1
+        return pairs
+
+    engine = make_engine(lua, functions={"from_list": from_list, "from_dict": from_dict})
+    for source, shown in (("from_list()", "shown shown shown"), ("from_dict()", "the text shown has a lone surrogate")):
+        error = engine.execute_script(source).error
+        assert isinstance(error, ScriptRuntimeError)
+        assert shown in str(error)

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from . import cache
 from .targets import Format, Target
 from .toolchain import API, SECTIONS, peobj_vm, run
 
@@ -86,7 +87,12 @@ class GnuLike:
         """Compile a file of a Lua, in its directory; return the object file, whose code is in the named section."""
         stem = Path(source).stem
         words = [*self.base, *self.flags, *(f"-I{name}" for name in includes), *(f"-D{name}" for name in defines)]
-        run([*words, "-S", source, "-o", f"{stem}.s"], folder)
+        cache.compile_once(
+            folder / f"{stem}.s",
+            self.base,
+            [*words, "-S", source, "-o", f"{stem}.s"],
+            lambda: self.preprocess(folder / source, includes, defines),
+        )
         return self._assemble(folder / f"{stem}.s")
 
     def compile_added(self, source: Path, folder: Path, defines: Sequence[str]) -> Path:

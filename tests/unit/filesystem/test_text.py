@@ -2,7 +2,6 @@ r"""Text mode on Windows: "\n" is "\r\n" in the file, and Ctrl-Z ends reading. W
 
 from __future__ import annotations
 
-import ctypes
 import importlib
 import io
 import os
@@ -11,6 +10,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from filesystem_host import UNDER_WINE
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -21,7 +21,6 @@ from luagauge._filesystem_text import TextFile, drop_final_ctrl_z
 if TYPE_CHECKING:
     from pathlib import Path
 
-UNDER_WINE = sys.platform == "win32" and hasattr(ctypes.WinDLL("ntdll"), "wine_get_version")
 TEXTS = [
     b"",
     b"one\r\ntwo\r\n",

@@ -1,4 +1,4 @@
-"""Recursion of every form ends in an error, never in the C stack's end; floods of logs, output and errors are bounded."""
+"""Recursion of every form ends in an error, never in the end of the C stack."""
 
 from __future__ import annotations
 
@@ -12,9 +12,7 @@ import pytest
 from luagauge import (
     LuaEngine,
     MemoryLimitExceeded,
-    OutputLimitExceeded,
     ScriptError,
-    ScriptSerializationError,
 )
 
 if TYPE_CHECKING:
@@ -200,79 +198,6 @@ def test_too_small_a_stack_is_refused(lua: str) -> None:
     assert lines == [refusal] * 6 + ["1"], done.stderr
 
 
-LAUGHS = {
-    "shared tables": "local t = {1} for i = 1, 60 do t = {t, t} end return t",
-    "shared maps": "local t = {a = 1} for i = 1, 60 do t = {a = t, b = t} end return t",
-    "shared strings": "local s = ('x'):rep(1e5) local t = {} for i = 1, 1e4 do t[i] = s end return t",
-    "wide and deep": """
-        local t = {} for i = 1, 1000 do t[i] = true end for i = 1, 50 do t = {t, t, t, t, t, t, t, t} end
-        return t
-    """,
-}
-
-
-@pytest.mark.parametrize("name", LAUGHS)
-def test_output_that_unfolds_without_end_is_bounded(
-    make_engine: Callable[..., LuaEngine], assert_usable: Callable[[LuaEngine], None], lua: str, name: str
-) -> None:
-    """Small in Lua, huge as data: OutputLimitExceeded, or an error to the script where it is an argument."""
-    engine = make_engine(lua, functions={"f": lambda value: None})
-    error = engine.execute_script(LAUGHS[name]).error
-    assert isinstance(error, OutputLimitExceeded)
-    assert error.size_bytes <= 2 * (1 << 20)
-    called = LAUGHS[name].replace("return t", "return pcall(f, t)")
-    assert engine.execute_script(called).output[0] is False
-    assert_usable(engine)
-
-
-def test_log_flood_is_bounded(make_engine: Callable[..., LuaEngine], lua: str) -> None:
-    """Entries and bytes are bounded, what is dropped is counted, and nothing of it is on the Lua heap."""
-    engine = make_engine(lua, timeout_ms=60_000)
-    result = engine.execute_script("for i = 1, 1e5 do print('line', i) end")
-    assert result.error is None
-    assert len(result.logs) == 1000
-    assert result.logs_dropped == 99_000
-    result = engine.execute_script("local s = ('x'):rep(1e6) for i = 1, 200 do print(s) log('info', s) end")
-    assert result.error is None
-    assert sum(len(entry.message) for entry in result.logs) <= 1 << 20
-    assert len(result.logs) + result.logs_dropped == 400
-
-
-def test_log_with_a_flood_of_arguments_is_bounded(engine: LuaEngine) -> None:
-    """A hundred thousand arguments, or one of them huge, in one entry."""
-    result = engine.execute_script("print((table.unpack or unpack)({}, 1, 5000)) print(('x'):rep(2e6), 'y')")
-    assert result.error is None
-    assert result.logs[0].message == "\t".join(["nil"] * 5000)
-    assert result.logs_dropped == 1
-
-
-@pytest.mark.parametrize(
-    "source",
-    [
-        "error(('x'):rep(5e7))",
-        "error(setmetatable({}, {__tostring = function() return ('x'):rep(5e7) end}))",
-        "local t = {} t[('k'):rep(5e7)] = print return t",
-        "local s = ('x'):rep(5e7) return s.y.z",
-        "load(('x'):rep(5e7) .. ' = = 1', ('n'):rep(1e6))",
-        "error(('x'):rep(5e7) .. '\\255')",
-        "assert(false, ('x'):rep(5e7))",
-        "local s = ('x'):rep(5e7) return s + 1",
-        "return _G[('x'):rep(5e7)].y",
-    ],
-)
-def test_huge_messages_are_bounded(
-    make_engine: Callable[..., LuaEngine], assert_usable: Callable[[LuaEngine], None], lua: str, source: str
-) -> None:
-    """Message, path and traceback of any error stay within a few hundred KiB."""
-    engine = make_engine(lua, memory_limit_mb=500, timeout_ms=60_000)
-    error = engine.execute_script(source).error
-    if error is not None:
-        assert len(str(error)) < 300_000
-        assert len(getattr(error, "traceback", None) or "") < 100_000
-        assert len(getattr(error, "path", "")) < 10_000
-    assert_usable(engine)
-
-
 def test_host_side_work_is_never_refused(make_engine: Callable[..., LuaEngine], lua: str) -> None:
     """At the very edge of its memory, a run's globals, context, functions, logs, errors and output still come through."""
     calls: list[int] = []
@@ -293,14 +218,61 @@ def test_host_side_work_is_never_refused(make_engine: Callable[..., LuaEngine], 
                 assert tiny.execute_script("return 1").output == 1
 
 
-def test_cycles_through_metatables_and_keys_are_found(engine: LuaEngine) -> None:
-    """Every way a table can contain itself as data."""
-    for source in (
-        "local t = {} t[1] = t return t",
-        "local t, u = {}, {} t.u = u u.t = t return {t, u}",
-        "local t = {} t.a = {b = {c = {t}}} return t",
-        "local t = {} for i = 1, 150 do t = {t} end local u = t while type(u[1]) == 'table' do u = u[1] end u[1] = t return t",
-    ):
-        error = engine.execute_script(source).error
-        assert isinstance(error, ScriptSerializationError)
-        assert "itself" in str(error)
+@pytest.mark.parametrize("timeout_ms", [300, None])
+@pytest.mark.parametrize("item", ["a*", "a-", "a?", "(a*)"])
+def test_pattern_is_bounded_by_the_c_stack(
+    make_engine: Callable[..., LuaEngine],
+    assert_usable: Callable[[LuaEngine], None],
+    lua: str,
+    item: str,
+    timeout_ms: float | None,
+) -> None:
+    """5.1's own matcher has no bound: a pattern of a million items ended the process."""
+    engine = make_engine(lua, timeout_ms=timeout_ms, memory_limit_mb=64)
+    engine.execute_script(
+        f"local p = ('{item}'):rep(1e6) return pcall(string.find, '', p), pcall(string.find, 'aaaa', p)"
+    )
+    assert_usable(engine)
+
+
+DEEP_HOST = """
+import sys, threading
+from luagauge import LuaEngine, ScriptConfig
+class Node:
+    def __init__(self, deep):
+        self.deep = deep
+    def __len__(self):
+        return 0 if self.deep == 0 else 1 + len(Node(self.deep - 1))
+def depth(n):
+    try:
+        return len(Node(n))
+    except RecursionError:
+        return "RecursionError"
+engine = LuaEngine(ScriptConfig(lua=sys.argv[1], functions={"depth": depth}, timeout_ms=20_000))
+def go():
+    print(engine.execute_script('''
+        local last
+        local function deep()
+          pcall(string.gsub, 'x', 'x', function() coroutine.wrap(deep)() end)
+          if not last then last = {pcall(depth, 2000)} end
+        end
+        deep()
+        return {depth(300), last}''').output)
+if len(sys.argv) > 2:
+    threading.stack_size(int(sys.argv[2]) << 10)
+    thread = threading.Thread(target=go)
+    thread.start()
+    thread.join()
+else:
+    go()
+"""
+
+
+@pytest.mark.real_malloc  # a sanitizer's frames are several times as large
+@pytest.mark.parametrize("stack_kib", [None, 640])
+def test_script_leaves_host_functions_their_stack(lua: str, stack_kib: int | None) -> None:
+    """A host function that recurses to Python's own limit is an error there, however deep the script that calls it is."""
+    command = [sys.executable, "-c", DEEP_HOST, lua, *([] if stack_kib is None else [str(stack_kib)])]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, (done.returncode, done.stderr)
+    assert done.stdout.startswith("[300, [")

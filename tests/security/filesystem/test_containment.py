@@ -1,0 +1,149 @@
+"""allow_filesystem: nothing outside the configured directories can be reached, and no handle outlives its run."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+from links import everything_below, link_directory, link_file
+from stock_lua import output
+
+from luagauge import (
+    ConfigurationError,
+    LuaEngine,
+    ScriptConfig,
+    ScriptSerializationError,
+)
+
+ON_WINDOWS = sys.platform == "win32"
+
+
+def test_filesystem_refuses_bytecode(engine: LuaEngine) -> None:
+    """A compiled chunk in a file is not loaded."""
+    answer = output(engine, 'return loadfile("bytecode.lua")')
+    assert isinstance(answer, tuple)
+    assert answer[0] is None
+    assert "binary" in answer[1]
+
+
+OUTSIDE = ["../secret.txt", "sub/../../secret.txt", "/etc/passwd", "sub", "", "a\0b"]
+OUTSIDE_ON_WINDOWS = [
+    *("..\\secret.txt", "C:secret.txt", "C:\\Windows\\win.ini", "\\secret.txt", "\\\\localhost\\C$\\x", "\\\\?\\C:\\x"),
+    *("\\\\.\\NUL", "NUL", "aux.txt", "COM1", "CONIN$", "data.txt:stream", "data.txt.", "data.txt ", "data.t?t"),
+]
+
+
+@pytest.mark.parametrize("path", OUTSIDE + OUTSIDE_ON_WINDOWS * ON_WINDOWS, ids=ascii)
+@pytest.mark.parametrize("mode", ["r", "w", "a+"])
+def test_filesystem_gives_nothing_outside(engine: LuaEngine, tree: Path, path: str, mode: str) -> None:
+    """No parent directory, absolute path, device, stream or directory can be opened, in any mode."""
+    refuses(engine, tree, path, mode)
+
+
+@pytest.mark.parametrize("kind", ["directory", "file", "pipe"])
+@pytest.mark.parametrize("mode", ["r", "w", "a+"])
+def test_filesystem_follows_nothing_outside(engine: LuaEngine, tree: Path, kind: str, mode: str) -> None:
+    """No symbolic link, junction or pipe can be opened or walked through, in any mode."""
+    if kind == "directory":
+        link_directory(tree / "link", tree.parent)
+    elif kind == "file":
+        link_file(tree / "link.txt", tree.parent / "secret.txt")
+    elif sys.platform == "win32":
+        pytest.skip("pipes are no files in a directory on Windows")
+    else:
+        os.mkfifo(tree / "fifo")
+    refuses(engine, tree, {"directory": "link/secret.txt", "file": "link.txt", "pipe": "fifo"}[kind], mode)
+
+
+def refuses(engine: LuaEngine, tree: Path, path: str, mode: str) -> None:
+    """Check that a script gets nothing by this path, and that nothing changes."""
+    before = everything_below(tree.parent)
+    context = {"request": path, "response": mode}
+    result = engine.execute_script("return io.open(context.request, context.response)", context)
+    assert result.raise_for_error().output[0] is None
+    assert (tree.parent / "secret.txt").read_text() == "secret"
+    assert everything_below(tree.parent) == before
+
+
+@pytest.mark.parametrize("script", ['os.remove("link.txt/x")', 'os.rename("data.txt", "../out.txt")', 'require("..x")'])
+def test_filesystem_changes_nothing_outside(engine: LuaEngine, tree: Path, script: str) -> None:
+    """Removing, renaming and requiring hold the same line."""
+    engine.execute_script(script)
+    assert sorted(path.name for path in tree.parent.iterdir()) == ["inside", "secret.txt"]
+    assert (tree / "data.txt").exists()
+
+
+def test_filesystem_closes_what_a_run_leaves_open(engine: LuaEngine) -> None:
+    """Descriptors of one run are gone with it, and there is a bound on them within one."""
+    script = """local n = 0 for i = 1, 1000 do
+        local f = io.open("data.txt") if not f then break end n = n + 1 files = {files, f}
+    end return n"""
+    assert output(engine, script) == 64  # the first run of the process opens what the probe keeps
+    open_files = getattr(psutil.Process(), "num_handles" if ON_WINDOWS else "num_fds")
+    before = open_files()
+    assert [output(engine, script) for _ in range(5)] == [64] * 5
+    assert open_files() <= before + 5 * ON_WINDOWS  # other threads of the system's come and go
+
+
+def test_filesystem_handles_are_closed_to_scripts(engine: LuaEngine) -> None:
+    """A file shows no metatable, no number and no address, and cannot be changed."""
+    script = """local f = io.open("data.txt") local changed = pcall(function() f.read = nil end)
+    local key, value = next(f)
+    return getmetatable(f), tostring(f), key == io.type and value, next(f, key), changed, io.popen, io.stdout"""
+    assert output(engine, script) == (False, "file", True, None, False, None, None)
+
+
+@pytest.mark.parametrize("script", ["return io.open('data.txt')", "return {file = io.open('data.txt')}"])
+def test_filesystem_handles_are_no_plain_data(engine: LuaEngine, script: str) -> None:
+    """A file that is returned is refused like a function, not taken for an empty table."""
+    assert isinstance(engine.execute_script(script).error, ScriptSerializationError)
+
+
+@pytest.mark.parametrize("directories", [[], ["/no/such/directory"], "text", [b"bytes"], None])
+def test_filesystem_settings_are_checked(directories: object) -> None:
+    """allow_filesystem needs directories that exist."""
+    with pytest.raises(ConfigurationError, match="filesystem_directories"):
+        ScriptConfig(allow_filesystem=True, filesystem_directories=directories)  # type: ignore[arg-type]
+
+
+def test_filesystem_is_off_by_default() -> None:
+    """Without it there is no io, require, loadfile or dofile, and os has no file functions."""
+    names = LuaEngine().execute_script("return io, require, loadfile, dofile, os.remove, os.tmpname").output
+    assert names == (None,) * 6
+
+
+def test_filesystem_bounds_what_one_read_makes(tree: Path) -> None:
+    """Many formats in one call get no more together than one: a sparse file would fill the host's memory."""
+    engine = LuaEngine(
+        ScriptConfig(memory_limit_mb=1, timeout_ms=None, allow_filesystem=True, filesystem_directories=[tree])
+    )
+    script = """local f = io.open("sparse", "w+")
+    f:seek("set", 2^24) f:write("x") f:seek("set", 0)
+    local many = {} for i = 1, 16 do many[i] = 2^19 end
+    local one, none = f:read(2^19), select("#", f:read(2^17, 2^17))
+    return #one, none, f:read(table.unpack(many))"""
+    given = list(output(engine, script))  # type: ignore[call-overload]
+    assert given[:4] == [2**19, 2, None, "more than 1048576 bytes"]
+
+
+def test_filesystem_gives_all_below_the_root(tree: Path) -> None:
+    """The root itself can be configured, and links are followed there no more than elsewhere."""
+    real = tree.resolve()
+    config = ScriptConfig(allow_filesystem=True, filesystem_directories=[real.anchor])
+    below = real.relative_to(real.anchor).as_posix()
+    script = f"""local function first(path) local f, why = io.open(path) return f and f:read() or why end
+    return first("{real.as_posix()}/data.txt"), first("{real.as_posix()}//data.txt"), first("{below}/data.txt"),
+        first("/"), (io.open("{real.as_posix()}/../secret.txt"))"""
+    with LuaEngine(config) as engine:
+        answer = output(engine, script)
+        assert isinstance(answer, tuple)
+        assert answer[:3] == ("first", "first", "first")
+        assert answer[3].startswith("/: the path is" if ON_WINDOWS else "/: outside the directories")
+        assert answer[4] is None
+        if not ON_WINDOWS:
+            assert output(engine, f'return io.open("/{real.as_posix()}/data.txt"):read()') == "first"
+            (tree / "link.txt").symlink_to(tree.parent / "secret.txt")
+            assert output(engine, f'return (io.open("{real.as_posix()}/link.txt"))') is None
