@@ -88,7 +88,7 @@ GUARD_ON_MACOS = tuple(
 # In front of the system's headers; those of macOS hide nothing behind a standard's name.
 AS_ON_MACOS = ("-I", str(ROOT / "tests" / "c" / "macos"), "-D_GNU_SOURCE=", "-pthread")
 
-# What test_os_faults.c puts itself in front of, with GNU ld's and lld's --wrap.
+# What faults/calls_posix.h puts itself in front of, with GNU ld's and lld's --wrap.
 SYSTEM_CALLS = (
     "pthread_create", "pthread_attr_init", "pthread_condattr_init", "pthread_condattr_setclock", "pthread_cond_init",
     "pthread_atfork", "pthread_sigmask", "pthread_getcpuclockid", "pthread_getattr_np", "pthread_attr_getstack",
@@ -97,7 +97,7 @@ SYSTEM_CALLS = (
 )  # fmt: skip
 WRAPPED = tuple(f"-Wl,--wrap={name}" for name in SYSTEM_CALLS)
 
-# And test_windows_faults.c, where calls go through pointers of these names.
+# And faults/calls_windows.h, where calls go through pointers of these names.
 WINDOWS_CALLS = (
     "CreateEventW", "CreateWaitableTimerExW", "SetWaitableTimer", "DuplicateHandle", "FlsAlloc", "FlsSetValue",
     "SuspendThread", "GetThreadContext", "SetThreadContext", "GetThreadTimes", "VirtualAlloc", "_beginthreadex",
@@ -117,6 +117,8 @@ PROGRAMS = (
     ),
     Program("test_probe_windows", ("probe/windows.c",), (), ("win32",)),
     Program("test_arena", ARENA, ("-DLG_TEST_FAULTS", "-pthread"), ("linux", "darwin", "win32")),
+    Program("test_arena_giving_back", ARENA, ("-DLG_TEST_FAULTS", "-pthread"), ("linux", "darwin", "win32")),
+    Program("test_arena_refusals", ARENA, ("-DLG_TEST_FAULTS", "-pthread"), ("linux", "darwin", "win32")),
     Program("test_image", ARENA, ("-DLG_TEST_FAULTS", "-pthread"), ("linux", "darwin", "win32")),
     Program("test_os_faults", (*GUARD, *ARENA), ("-pthread", "-ldl", *WRAPPED), ("linux",)),
     Program("test_windows_faults", (*GUARD, *ARENA), WRAPPED_ON_WINDOWS, ("win32",)),

@@ -93,7 +93,7 @@ def test_resolving_a_file_without_lua_names_what_is_missing() -> None:
     assert _binding.resolve_lua("lua99", str(fast))[0] == 0
 
 
-@pytest.mark.parametrize("script", NOT_SCRIPTS, ids=repr)
+@pytest.mark.parametrize("script", NOT_SCRIPTS, ids=lambda value: type(value).__name__)
 def test_execute_refuses_what_is_no_script(
     make_engine: Callable[..., LuaEngine], assert_usable: Callable[[LuaEngine], None], script: Any
 ) -> None:
@@ -155,9 +155,7 @@ def test_precompile_refuses_what_is_compiled(make_engine: Callable[..., LuaEngin
         engine.validate_syntax(again)
 
 
-@pytest.mark.parametrize(
-    "source", [b"return 'b'", bytearray(b"return 'b'"), "return 'b'"], ids=lambda value: type(value).__name__
-)
+@pytest.mark.parametrize("source", [b"return 'b'", bytearray(b"return 'b'"), "return 'b'"], ids=repr)
 def test_execute_takes_text_in_three_forms(make_engine: Callable[..., LuaEngine], source: Any) -> None:
     """Bytes and bytearrays are sources too, the first time and again."""
     engine = make_engine()
