@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
 
 from luagauge import _fast
+from luagauge._annotations import TYPE_CHECKING, typing
 from luagauge._native import ffi, lib
+from luagauge._values import dataclass
 from luagauge.config import AWAIT_REMEDY
 from luagauge.errors import (
     ConfigurationError,
@@ -86,7 +85,7 @@ def serialization_error(why: str, path: str) -> ScriptSerializationError:
     return ScriptSerializationError(why, path=path)
 
 
-def foreign_form(value: object, root: str) -> dict[Any, Any] | str:
+def foreign_form(value: object, root: str) -> dict[typing.Any, typing.Any] | str:
     """Return what a value of no plain type is to Lua; called by _fast.
 
     Args:
@@ -98,6 +97,8 @@ def foreign_form(value: object, root: str) -> dict[Any, Any] | str:
     """
     if isinstance(value, Mapping):
         return dict(value)
+    import inspect  # noqa: PLC0415 - takes longer to load than the rest of this package
+
     if inspect.isawaitable(value) or inspect.isasyncgen(value):
         # Nobody will ever await what a host function returned, and Python would warn of that.
         if root and inspect.iscoroutine(value) and inspect.getcoroutinestate(value) == inspect.CORO_CREATED:
@@ -253,7 +254,7 @@ def new_state(
     ops: int,
     config: ScriptConfig,
     main_thread: int,
-    internal: Mapping[str, Callable[..., Any]] = MappingProxyType({}),
+    internal: Mapping[str, Callable[..., typing.Any]] = MappingProxyType({}),
     prelude: bytes | None = None,
 ) -> _fast.State:
     """Make a Lua state with a config's limits.
