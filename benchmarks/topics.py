@@ -7,8 +7,8 @@ import importlib
 from benchmarks.figures import Effort, Figure
 
 TOPICS = (
-    "overhead", "instructions", "deadlines", "fixed_cost", "snapshots", "conversion", "engines", "heaps", "threads",
-    "peers",
+    "overhead", "instructions", "deadlines", "fixed_cost", "snapshots", "conversion", "engines", "imports", "heaps",
+    "threads", "peers",
 )  # fmt: skip
 # What the check leaves out: nothing there has a bound.
 UNHELD = frozenset({"threads", "peers"})

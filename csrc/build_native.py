@@ -57,6 +57,7 @@ NATIVE_SOURCES = [*CORE_SOURCES, *OS_SOURCES, *PROBE_SOURCES, *METER_SOURCES, *G
 FAST_SOURCES = [
     "csrc/fast/fastmodule.c",
     "csrc/fast/engine_type.c",
+    "csrc/fast/settings.c",
     "csrc/fast/run.c",
     "csrc/fast/callback.c",
     "csrc/fast/result.c",

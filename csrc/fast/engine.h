@@ -42,6 +42,10 @@ struct lg_engine {
 
 static inline struct lg_engine *lg_engine_of(PyObject *self) { return (struct lg_engine *)(void *)self; }
 
+/* settings.c: read the limits of a ScriptConfig, or of what has its attributes; 0, or -1 with an exception that names the
+ * setting. */
+int lg_engine_settings(struct lg_engine *engine, PyObject *config);
+
 /* run.c */
 extern PyMethodDef lg_engine_methods[];
 

@@ -58,45 +58,16 @@ static int open_state(struct lg_engine *engine, const struct lg_ops *ops, PyObje
   return rc;
 }
 
-/* A bound of 64 bits as a size, which may have 32. */
-static size_t as_size(unsigned long long bound) { return bound > SIZE_MAX ? SIZE_MAX : (size_t)bound; }
-
-static int read_limits(struct lg_engine *engine, PyObject *limits) {
-  struct lg_request *rq = &engine->limits;
-  unsigned long long memory = 0;
-  unsigned long long output = 0;
-  unsigned long long log_bytes = 0;
-  unsigned long long log_entries = 0;
-  long long timeout = 0;
-  long long cpu = 0;
-  long long instructions = 0;
-  int hard_stop = 1;
-  if (!PyArg_ParseTuple(limits, "KLLLpKKKppp", &memory, &timeout, &cpu, &instructions, &rq->exclude_callbacks, &output,
-                        &log_bytes, &log_entries, &rq->measure_process, &engine->raise_on_probe_error, &hard_stop)) {
-    return -1;
-  }
-  engine->no_hard_stop = !hard_stop;
-  rq->memory_limit = memory == 0 ? LG_NO_LIMIT : as_size(memory);
-  rq->timeout_ns = timeout;
-  rq->cpu_ns = cpu;
-  rq->max_instructions = instructions;
-  rq->max_output = as_size(output);
-  rq->max_log_bytes = as_size(log_bytes);
-  rq->max_log_entries = as_size(log_entries);
-  return 0;
-}
-
 static PyObject *engine_make(PyObject *module, struct lg_fast_state *fast, PyObject *args) {
   PyObject *address = NULL;
   PyObject *names = NULL;
   PyObject *functions = NULL;
   PyObject *environment = NULL;
-  PyObject *limits = NULL;
   PyObject *config = NULL;
   PyObject *prelude = NULL;
   unsigned long main_thread = 0;
-  if (!PyArg_ParseTuple(args, "OO!O!O!O!OkO", &address, &PyTuple_Type, &names, &PyTuple_Type, &functions, &PyTuple_Type,
-                        &environment, &PyTuple_Type, &limits, &config, &main_thread, &prelude)) {
+  if (!PyArg_ParseTuple(args, "OO!O!O!OkO", &address, &PyTuple_Type, &names, &PyTuple_Type, &functions, &PyTuple_Type,
+                        &environment, &config, &main_thread, &prelude)) {
     return NULL;
   }
   if (prelude != Py_None && !PyBytes_Check(prelude)) {
@@ -124,7 +95,8 @@ static PyObject *engine_make(PyObject *module, struct lg_fast_state *fast, PyObj
   engine->main_thread = main_thread;
   engine->max_int = ops->version >= 503 ? LLONG_MAX : 1LL << 53;
   engine->lock = PyThread_allocate_lock();
-  if (engine->lock == NULL || read_limits(engine, limits) < 0 || open_state(engine, ops, environment, prelude) < 0) {
+  if (engine->lock == NULL || lg_engine_settings(engine, config) < 0 ||
+      open_state(engine, ops, environment, prelude) < 0) {
     if (!PyErr_Occurred()) {
       (void)PyErr_NoMemory();
     }
@@ -231,7 +203,7 @@ static PyMethodDef engine_functions[] = {
     {"resolve", fast_resolve, METH_VARARGS,
      "resolve(instance, path) -> (address of the core's calls or 0, why not, the Lua's release)"},
     {"state", fast_state, METH_VARARGS,
-     "state(ops, names, functions, environment, limits, config, main_thread, prelude) -> State"},
+     "state(ops, names, functions, environment, config, main_thread, prelude) -> State"},
     {NULL, NULL, 0, NULL},
 };
 

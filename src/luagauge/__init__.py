@@ -2,85 +2,76 @@
 
 from __future__ import annotations
 
-from luagauge._binding import snapshot, use_signal
-from luagauge.config import LUA_VERSIONS, MemoryTrackingConfig, ScriptConfig, ScriptContext
-from luagauge.engine import EngineStats, LuaEngine, LuaScript
-from luagauge.errors import (
-    ConfigurationError,
-    EngineBusyError,
-    EngineClosedError,
-    EngineStateError,
-    InstructionLimitExceeded,
-    InvalidDataError,
-    LuaGaugeError,
-    MeasurementFailedError,
-    MemoryLimitExceeded,
-    MemoryTrackingError,
-    OperationNotAllowed,
-    OutputLimitExceeded,
-    PlatformUnavailableError,
-    ScriptError,
-    ScriptInterruptedError,
-    ScriptRuntimeError,
-    ScriptSerializationError,
-    ScriptSyntaxError,
-    ScriptTimeoutError,
-    SecurityViolation,
-)
-from luagauge.results import LogEntry, MemoryDelta, MemorySnapshot, ScriptMemory, ScriptResult
-from luagauge.security import SecurityManager
-from luagauge.tracker import Measurement, MemoryTracker
+# The names of this package by the module that holds each. A module is loaded when a name of it is first used, so that
+# a program pays for what it uses only. Type checkers read __init__.pyi, which says the same.
+_HOMES = {
+    "LUA_VERSIONS": "config",
+    "ConfigurationError": "errors",
+    "EngineBusyError": "errors",
+    "EngineClosedError": "errors",
+    "EngineStateError": "errors",
+    "EngineStats": "engine",
+    "InstructionLimitExceeded": "errors",
+    "InvalidDataError": "errors",
+    "LogEntry": "results",
+    "LuaEngine": "engine",
+    "LuaGaugeError": "errors",
+    "LuaScript": "engine",
+    "Measurement": "tracker",
+    "MeasurementFailedError": "errors",
+    "MemoryDelta": "results",
+    "MemoryLimitExceeded": "errors",
+    "MemorySnapshot": "results",
+    "MemoryTracker": "tracker",
+    "MemoryTrackingConfig": "config",
+    "MemoryTrackingError": "errors",
+    "OperationNotAllowed": "errors",
+    "OutputLimitExceeded": "errors",
+    "PlatformUnavailableError": "errors",
+    "ScriptConfig": "config",
+    "ScriptContext": "config",
+    "ScriptError": "errors",
+    "ScriptInterruptedError": "errors",
+    "ScriptMemory": "results",
+    "ScriptResult": "results",
+    "ScriptRuntimeError": "errors",
+    "ScriptSerializationError": "errors",
+    "ScriptSyntaxError": "errors",
+    "ScriptTimeoutError": "errors",
+    "SecurityManager": "security",
+    "SecurityViolation": "errors",
+    "snapshot": "_binding",
+    "use_signal": "_binding",
+}
 
-__all__ = [
-    "LUA_VERSIONS",
-    "ConfigurationError",
-    "EngineBusyError",
-    "EngineClosedError",
-    "EngineStateError",
-    "EngineStats",
-    "InstructionLimitExceeded",
-    "InvalidDataError",
-    "LogEntry",
-    "LuaEngine",
-    "LuaGaugeError",
-    "LuaScript",
-    "Measurement",
-    "MeasurementFailedError",
-    "MemoryDelta",
-    "MemoryLimitExceeded",
-    "MemorySnapshot",
-    "MemoryTracker",
-    "MemoryTrackingConfig",
-    "MemoryTrackingError",
-    "OperationNotAllowed",
-    "OutputLimitExceeded",
-    "PlatformUnavailableError",
-    "ScriptConfig",
-    "ScriptContext",
-    "ScriptError",
-    "ScriptInterruptedError",
-    "ScriptMemory",
-    "ScriptResult",
-    "ScriptRuntimeError",
-    "ScriptSerializationError",
-    "ScriptSyntaxError",
-    "ScriptTimeoutError",
-    "SecurityManager",
-    "SecurityViolation",
-    "snapshot",
-    "use_signal",
-]
-
-__version__: str
+__all__ = list(_HOMES)  # pyright: ignore[reportUnsupportedDunderAll]  # the stub has it in full
 
 
 def __getattr__(name: str) -> object:
-    """Look the version up when it is asked for: importlib.metadata costs more than the rest of this import."""
-    if name == "__version__":
-        from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415 - see above
+    """Load what is asked for, and keep it: PEP 562."""
+    home = _HOMES.get(name)
+    if home is not None:
+        value = getattr(__import__(f"luagauge.{home}", fromlist=(name,)), name)
+    elif name in _HOMES.values():
+        value = __import__(f"luagauge.{name}", fromlist=(name,))
+    elif name == "__version__":
+        value = _version()
+    else:
+        raise AttributeError(f"module 'luagauge' has no attribute {name!r}")
+    globals()[name] = value
+    return value
 
-        try:
-            return version("luagauge")
-        except PackageNotFoundError:
-            raise AttributeError("luagauge runs from a source tree that is not installed: it has no version") from None
-    raise AttributeError(f"module 'luagauge' has no attribute {name!r}")
+
+def __dir__() -> list[str]:
+    """Name what there is, whether or not it was asked for yet."""
+    return sorted({*globals(), *_HOMES, *_HOMES.values(), "__version__"})
+
+
+def _version() -> str:
+    """Look the version up; importlib.metadata takes longer to load than the rest of this package."""
+    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415 - see above
+
+    try:
+        return version("luagauge")
+    except PackageNotFoundError:
+        raise AttributeError("luagauge runs from a source tree that is not installed: it has no version") from None

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
 
 from luagauge import _fast
+from luagauge._annotations import TYPE_CHECKING, typing
 from luagauge._native import ffi, lib
+from luagauge._values import dataclass
 from luagauge.config import AWAIT_REMEDY
 from luagauge.errors import (
     ConfigurationError,
@@ -77,7 +76,6 @@ def _os_error_text(os_error: int) -> str:
 
 _MIB = 1048576
 _SIGNALS = 1 << 16  # more than any platform has
-_NS_PER_MS = 1_000_000
 MAX_DEPTH = int(lib.LG_WIRE_MAX_DEPTH)
 
 
@@ -86,7 +84,7 @@ def serialization_error(why: str, path: str) -> ScriptSerializationError:
     return ScriptSerializationError(why, path=path)
 
 
-def foreign_form(value: object, root: str) -> dict[Any, Any] | str:
+def foreign_form(value: object, root: str) -> dict[typing.Any, typing.Any] | str:
     """Return what a value of no plain type is to Lua; called by _fast.
 
     Args:
@@ -98,6 +96,8 @@ def foreign_form(value: object, root: str) -> dict[Any, Any] | str:
     """
     if isinstance(value, Mapping):
         return dict(value)
+    import inspect  # noqa: PLC0415 - takes longer to load than the rest of this package
+
     if inspect.isawaitable(value) or inspect.isasyncgen(value):
         # Nobody will ever await what a host function returned, and Python would warn of that.
         if root and inspect.iscoroutine(value) and inspect.getcoroutinestate(value) == inspect.CORO_CREATED:
@@ -244,23 +244,18 @@ def resolve_lua(instance: str, path: str) -> tuple[int, str, str]:
     return _fast.resolve(instance, path)
 
 
-def _nanoseconds(milliseconds: float | None) -> int:
-    """Return a time limit in the core's unit; 0 for none."""
-    return 0 if milliseconds is None else max(1, int(milliseconds * _NS_PER_MS))
-
-
 def new_state(
     ops: int,
     config: ScriptConfig,
     main_thread: int,
-    internal: Mapping[str, Callable[..., Any]] = MappingProxyType({}),
+    internal: Mapping[str, Callable[..., typing.Any]] = MappingProxyType({}),
     prelude: bytes | None = None,
 ) -> _fast.State:
     """Make a Lua state with a config's limits.
 
     Args:
         ops: What `resolve_lua` returned.
-        config: The limits, functions and environment.
+        config: The limits, which csrc/fast/settings.c reads by their names; functions and environment.
         main_thread: The identity of Python's main thread, in which runs look for signals.
         internal: Host functions for the prelude only, by names with a dot.
         prelude: Lua text that adds to the globals; see csrc/guard/env.h.
@@ -268,25 +263,10 @@ def new_state(
     Raises:
         MemoryError: There is not enough for a Lua state.
     """
-    tracking = config.memory_tracking
     environment = tuple(text for pair in config.environment_variables.items() for text in pair)
-    memory_mb = config.memory_limit_mb
-    limits = (
-        0 if memory_mb is None else max(1, int(memory_mb * _MIB)),
-        _nanoseconds(config.timeout_ms),
-        _nanoseconds(config.cpu_time_ms),
-        config.max_instructions or 0,
-        not config.deadline_includes_callbacks,
-        config.max_output_size,
-        config.max_log_size,
-        config.max_log_entries,
-        tracking.enabled,
-        tracking.on_error == "raise",
-        config.hard_stop,
-    )
     functions = {**config.functions, **internal}
     names, calls = tuple(functions), tuple(functions.values())
-    return _fast.state(ops, names, calls, environment, limits, config, main_thread, prelude)
+    return _fast.state(ops, names, calls, environment, config, main_thread, prelude)
 
 
 def use_signal(signum: int) -> None:

@@ -26,7 +26,6 @@ def state(
     names: tuple[str, ...],
     functions: tuple[Callable[..., Any], ...],
     environ: tuple[str, ...],
-    limits: tuple[int, int, int, int, bool, int, int, int, bool, bool, bool],
     config: ScriptConfig,
     main_thread: int,
     prelude: bytes | None,

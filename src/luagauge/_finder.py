@@ -5,15 +5,13 @@ from __future__ import annotations
 import faulthandler
 import importlib
 import os
-import re
-import struct
 import sys
 import threading
-from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any, Literal
 
 from luagauge import _binding
+from luagauge._annotations import TYPE_CHECKING, typing
+from luagauge._values import dataclass
 from luagauge.config import LUA_VERSIONS, ScriptConfig
 from luagauge.errors import EngineBusyError, PlatformUnavailableError
 
@@ -54,7 +52,7 @@ class FoundLua:
 
     address: int
     release: str
-    module: Literal["luagauge", "lupa"]
+    module: typing.Literal["luagauge", "lupa"]
     path: str
 
 
@@ -108,7 +106,8 @@ def carried_releases() -> dict[str, str]:
 def _is_of(release: str, version: str) -> bool:
     """Return whether a release, such as `"Lua 5.4.8"`, is one of a Lua version."""
     start = f"LuaJIT {version[6:]}" if version.startswith("luajit") else f"Lua {version}"
-    return re.fullmatch(re.escape(start) + r"[.-][^\s]+", release) is not None
+    rest = release.removeprefix(start)
+    return rest != release and rest[:1] in {".", "-"} and rest[1:].split() == [rest[1:]]
 
 
 def _names_in(directory: str) -> list[str]:
@@ -148,6 +147,8 @@ def _is_whole(path: str) -> bool:
     The dynamic linker does not look: glibc 2.36 ends the process with SIGBUS when it maps what is not there. Windows
     and macOS look, and refuse.
     """
+    import struct  # noqa: PLC0415 - most engines are of a Lua that lupa brings
+
     with open(path, "rb") as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(0)
@@ -213,8 +214,14 @@ def check_version(version: str | None) -> None:
 
 def _numbers(version: str) -> tuple[int, ...]:
     """Return the numbers that a version begins with: `2.10.1rc2` is (2, 10, 1)."""
-    found = re.match(r"\d+(\.\d+)*", version)
-    return tuple(int(number) for number in found.group().split(".")) if found else ()
+    numbers: list[int] = []
+    for part in version.split("."):
+        rest = part.lstrip("0123456789")
+        if rest != part:
+            numbers.append(int(part.removesuffix(rest)))
+        if rest or not part:
+            break
+    return tuple(numbers)
 
 
 @cache
@@ -304,7 +311,7 @@ def find_lua(version: str) -> FoundLua:
     return _find_lupas(version) if release is None else _find_carried(name, release)
 
 
-def open_state(config: ScriptConfig) -> tuple[State, FoundLua, Callable[..., Any], Callable[..., Any]]:
+def open_state(config: ScriptConfig) -> tuple[State, FoundLua, Callable[..., typing.Any], Callable[..., typing.Any]]:
     """Make the Lua state of an engine; say which Lua it is, what runs scripts in it, and what compiles them.
 
     Raises:
@@ -323,7 +330,7 @@ def open_state(config: ScriptConfig) -> tuple[State, FoundLua, Callable[..., Any
     return state, found, run, state.compile
 
 
-def _without_faulthandler(call: Callable[..., Any]) -> Callable[..., Any]:
+def _without_faulthandler(call: Callable[..., typing.Any]) -> Callable[..., typing.Any]:
     """Refuse calls while Python's faulthandler is on, which LuaJIT's errors set off on Windows.
 
     Each is an exception of the system there (RaiseException), as a fault is. faulthandler answers by writing the stacks
@@ -331,7 +338,7 @@ def _without_faulthandler(call: Callable[..., Any]) -> Callable[..., Any]:
     the process.
     """
 
-    def checked(*arguments: Any) -> Any:
+    def checked(*arguments: typing.Any) -> typing.Any:
         if faulthandler.is_enabled():
             raise PlatformUnavailableError(
                 "LuaJIT's errors are exceptions of Windows, and Python's faulthandler, which is on, answers each with "
@@ -342,7 +349,9 @@ def _without_faulthandler(call: Callable[..., Any]) -> Callable[..., Any]:
     return checked
 
 
-def _open_with_files(config: ScriptConfig, found: FoundLua, main_thread: int) -> tuple[State, Callable[..., Any]]:
+def _open_with_files(
+    config: ScriptConfig, found: FoundLua, main_thread: int
+) -> tuple[State, Callable[..., typing.Any]]:
     """Make a state whose scripts may use files; what a run leaves open is closed after it."""
     from luagauge import _filesystem  # noqa: PLC0415 - most engines have no file access
 
@@ -353,7 +362,7 @@ def _open_with_files(config: ScriptConfig, found: FoundLua, main_thread: int) ->
     prelude = _filesystem.prelude(config.lua, config.max_output_size)
     state = _binding.new_state(found.address, config, main_thread, access.functions(), prelude)
 
-    def run(*arguments: Any) -> Any:
+    def run(*arguments: typing.Any) -> typing.Any:
         try:
             result = state.run(*arguments)
         except EngineBusyError:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import functools
-import inspect
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
 from types import MappingProxyType
-from typing import Any, Literal
 
+from luagauge._annotations import typing
 from luagauge._shutdown import until_exit
+from luagauge._values import dataclass, field
 from luagauge.errors import ConfigurationError
 
 LUA_VERSIONS = ("5.1", "5.2", "5.3", "5.4", "5.5", "luajit2.0", "luajit2.1")
@@ -70,7 +69,7 @@ class MemoryTrackingConfig:
     """
 
     enabled: bool = True
-    on_error: Literal["raise", "ignore"] = "raise"
+    on_error: typing.Literal["raise", "ignore"] = "raise"
     min_delta_mb: float = 0.0
 
     @until_exit
@@ -161,8 +160,10 @@ class ScriptConfig:
     allow_filesystem: bool = False
     filesystem_directories: Sequence[str | os.PathLike[str]] = ()
     environment_variables: Mapping[str, str] = field(default_factory=dict, hash=False)
-    functions: Mapping[str, Callable[..., Any]] = field(default_factory=dict, hash=False)
-    memory_tracking: MemoryTrackingConfig = field(default_factory=lambda: MemoryTrackingConfig(on_error="ignore"))
+    functions: Mapping[str, Callable[..., typing.Any]] = field(default_factory=dict, hash=False)
+    memory_tracking: MemoryTrackingConfig = field(
+        default_factory=functools.partial(MemoryTrackingConfig, on_error="ignore")
+    )
 
     @until_exit
     def __post_init__(self) -> None:
@@ -192,15 +193,17 @@ class ScriptConfig:
         object.__setattr__(self, "environment_variables", MappingProxyType(_environment(self.environment_variables)))
         object.__setattr__(self, "functions", MappingProxyType(_functions(self.functions)))
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[typing.Any, ...]:
         """Copy and pickle by way of plain dicts: another process makes, and checks, the same settings anew."""
+        from dataclasses import fields  # noqa: PLC0415 - takes longer to load than the rest of this package
+
         settings = {one.name: getattr(self, one.name) for one in fields(self) if one.init}
         for name in ("environment_variables", "functions"):
             settings[name] = dict(settings[name])
         return _remade, (type(self), settings)
 
 
-def _remade(kind: type[ScriptConfig], settings: dict[str, Any]) -> ScriptConfig:
+def _remade(kind: type[ScriptConfig], settings: dict[str, typing.Any]) -> ScriptConfig:
     """Make a config from what `__reduce__` gave."""
     return kind(**settings)
 
@@ -238,7 +241,7 @@ def _environment(given: object) -> dict[str, str]:
     return dict(given)
 
 
-def _functions(given: object) -> dict[str, Callable[..., Any]]:
+def _functions(given: object) -> dict[str, Callable[..., typing.Any]]:
     """Return a checked copy of `functions`."""
     if not isinstance(given, Mapping):
         raise ConfigurationError("functions", given, "give a mapping of names to callables")
@@ -256,8 +259,10 @@ def _functions(given: object) -> dict[str, Callable[..., Any]]:
     return dict(given)
 
 
-def _is_async(function: Any) -> bool:
+def _is_async(function: typing.Any) -> bool:
     """Return whether calling this gives a coroutine or an async generator, as far as can be seen without calling it."""
+    import inspect  # noqa: PLC0415 - takes longer to load than the rest of this package
+
     while isinstance(function, (functools.partial, staticmethod)):
         function = function.func if isinstance(function, functools.partial) else function.__func__
     return any(
@@ -292,6 +297,6 @@ class ScriptContext:
         '/'
     """
 
-    request: Any = field(default_factory=dict)
-    response: Any = field(default_factory=dict)
-    metadata: Any = field(default_factory=dict)
+    request: typing.Any = field(default_factory=dict)
+    response: typing.Any = field(default_factory=dict)
+    metadata: typing.Any = field(default_factory=dict)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import weakref
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from luagauge import _finder
+from luagauge._annotations import TYPE_CHECKING, typing
 from luagauge._shutdown import at_exit, until_exit
+from luagauge._values import dataclass
 from luagauge.config import ScriptConfig, ScriptContext
 from luagauge.errors import ConfigurationError, ScriptError, ScriptSyntaxError
 
@@ -42,7 +41,7 @@ class LuaScript:
         self._compiled = compiled
         self.name = name
 
-    def __reduce__(self) -> NoReturn:
+    def __reduce__(self) -> typing.NoReturn:
         """Refuse to be copied or pickled.
 
         Raises:
@@ -58,13 +57,17 @@ class LuaScript:
 class _Compiled:
     """A compiled script in the Lua state. Whoever runs it holds a reference, so it is never freed under a run."""
 
-    __slots__ = ("__weakref__", "globals", "ref")
+    __slots__ = ("_forget", "globals", "ref")
 
     def __init__(self, ref: int, globals_: int, unused: list[int]) -> None:
         """Take the core's figures; `unused` gets the ref when the last reference is gone."""
         self.ref = ref
         self.globals = globals_
-        weakref.finalize(self, unused.append, ref).atexit = False
+        self._forget = unused.append
+
+    def __del__(self) -> None:
+        """Let the engine free the code; whatever this uses is its own, so that it works when Python shuts down too."""
+        self._forget(self.ref)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +92,11 @@ class EngineStats:
     reserved_bytes: int
     runs: int
     cached_scripts: int
-    source: Literal["allocator"]
+    source: typing.Literal["allocator"]
     hard_stops: int
     no_hard_stop: str | None
     release: str
-    module: Literal["luagauge", "lupa"]
+    module: typing.Literal["luagauge", "lupa"]
 
 
 class LuaEngine:
@@ -146,7 +149,7 @@ class LuaEngine:
     def execute_script(
         self,
         script: str | bytes | LuaScript,
-        context: ScriptContext | Mapping[str, Any] | None = None,
+        context: ScriptContext | Mapping[str, typing.Any] | None = None,
         *,
         name: str | None = None,
     ) -> ScriptResult:
@@ -195,7 +198,7 @@ class LuaEngine:
             self._at_exit(error)
             raise
 
-    def _execute_source(self, script: object, name: str, data: Any) -> ScriptResult:
+    def _execute_source(self, script: object, name: str, data: typing.Any) -> ScriptResult:
         """Compile and run; keep the compiled form unless the source is long."""
         source = _source_bytes("script", script, "give Lua source as str or bytes, or a precompiled LuaScript")
         keep = len(source) <= _CACHED_SOURCE_BYTES and type(script) in (str, bytes)
@@ -243,7 +246,7 @@ class LuaEngine:
     async def execute_script_async(
         self,
         script: str | bytes | LuaScript,
-        context: ScriptContext | Mapping[str, Any] | None = None,
+        context: ScriptContext | Mapping[str, typing.Any] | None = None,
         *,
         name: str | None = None,
     ) -> ScriptResult:
@@ -377,7 +380,7 @@ class LuaEngine:
         """Close it."""
         self.close()
 
-    def __reduce__(self) -> NoReturn:
+    def __reduce__(self) -> typing.NoReturn:
         """Refuse to be copied or pickled.
 
         Raises:
@@ -411,7 +414,7 @@ def _chunk_name(name: object) -> bytes:
     return b"@" + name.encode(errors="replace")
 
 
-def _context_data(context: object) -> Any:
+def _context_data(context: object) -> typing.Any:
     """Return the data that becomes the global `context`."""
     if isinstance(context, ScriptContext):
         return {"request": context.request, "response": context.response, "metadata": context.metadata}

@@ -7,13 +7,13 @@ library is raised.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from luagauge._annotations import typing
 
 
 class LuaGaugeError(Exception):
     """Root of every error of this package."""
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[typing.Any, ...]:
         """Rebuild from class, message and attributes, so that no subclass is tied to its constructor's form."""
         return _rebuild, (type(self), self.args), self.__dict__
 
@@ -37,7 +37,7 @@ class ConfigurationError(LuaGaugeError, ValueError):
         self.setting = setting
         self.value = value
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[typing.Any, ...]:
         """As any error; a value that cannot be pickled, such as a lambda, goes as the text that the message shows."""
         from pickle import dumps  # noqa: PLC0415 - `import luagauge` does without
 
@@ -153,7 +153,7 @@ class ScriptTimeoutError(ScriptError):
         clock: `"wall"` for `timeout_ms`, `"cpu"` for `cpu_time_ms`.
     """
 
-    def __init__(self, timeout_ms: float, *, clock: Literal["wall", "cpu"] = "wall") -> None:
+    def __init__(self, timeout_ms: float, *, clock: typing.Literal["wall", "cpu"] = "wall") -> None:
         """Take the limit that was passed, and the clock it is on."""
         unit, setting = ("ms", "timeout_ms") if clock == "wall" else ("ms of CPU time", "cpu_time_ms")
         super().__init__(f"the script was still running after its {timeout_ms:g} {unit}; raise {setting} or do less")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Literal
-
+from luagauge._annotations import typing
+from luagauge._values import dataclass
 from luagauge.errors import ScriptError
 
 
@@ -86,7 +85,7 @@ class ScriptMemory:
     reserved_bytes: int
     process: MemoryDelta | None
     process_shared: bool
-    source: Literal["allocator"]
+    source: typing.Literal["allocator"]
 
     @property
     def used_bytes(self) -> int:
@@ -117,14 +116,14 @@ class ScriptResult:
     """
 
     success: bool
-    output: Any
+    output: typing.Any
     logs: tuple[LogEntry, ...]
     duration_ms: float
     memory_used_mb: float | None
     error: ScriptError | None
     memory: ScriptMemory | None
     logs_dropped: int = 0
-    stopped: Literal["error", "state"] | None = None
+    stopped: typing.Literal["error", "state"] | None = None
     jit_off: bool = False
 
     def raise_for_error(self) -> ScriptResult:

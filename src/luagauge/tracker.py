@@ -7,11 +7,10 @@ memory. For that see `ScriptResult.memory`.
 from __future__ import annotations
 
 import functools
-import inspect
 import math
-from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, cast, final
 
 from luagauge import _binding
+from luagauge._annotations import TYPE_CHECKING, typing
 from luagauge._shutdown import until_exit
 from luagauge.config import MemoryTrackingConfig
 from luagauge.errors import ConfigurationError, InvalidDataError, MemoryTrackingError
@@ -20,9 +19,17 @@ from luagauge.results import MemoryDelta, MemorySnapshot
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
+    from typing import ParamSpec, TypeVar, final
 
-_P = ParamSpec("_P")
-_R = TypeVar("_R")
+    _P = ParamSpec("_P")
+    _R = TypeVar("_R")
+else:
+
+    def final(kind: type) -> type:
+        """Do what `typing.final` does."""
+        kind.__final__ = True
+        return kind
+
 
 BYTES_PER_MIB = 1_048_576
 
@@ -104,7 +111,7 @@ class MemoryTracker:
         return MemoryDelta(heap, after.rss_bytes - before.rss_bytes, after.timestamp - before.timestamp)
 
     @until_exit
-    def delta_to_mb(self, delta: MemoryDelta | None, *, of: Literal["rss", "heap"] = "rss") -> float | None:
+    def delta_to_mb(self, delta: MemoryDelta | None, *, of: typing.Literal["rss", "heap"] = "rss") -> float | None:
         """Return one figure of a delta in MiB (1,048,576 bytes), signed.
 
         A change smaller than `min_delta_mb`, up or down, is 0.0.
@@ -218,14 +225,17 @@ class Measurement:
         """
         if not callable(function):
             raise ConfigurationError("function", function, "give a function to decorate")
+        import inspect  # noqa: PLC0415 - takes longer to load than the rest of this package
+
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
             remedy = "a call only makes the generator; put `with tracker.measure()` around the loop"
             raise ConfigurationError("function", function, remedy)
         wrapper = self._wrap_async(function) if inspect.iscoroutinefunction(function) else self._wrap(function)
         wrapper.measurement = self
-        return cast("Callable[_P, _R]", wrapper)
+        wrapped: Callable[_P, _R] = wrapper
+        return wrapped
 
-    def _wrap(self, function: Callable[..., Any]) -> Any:
+    def _wrap(self, function: Callable[..., typing.Any]) -> typing.Any:
         @functools.wraps(function)
         def measured(*args: object, **kwargs: object) -> object:
             before = self._tracker.snapshot()
@@ -239,7 +249,7 @@ class Measurement:
 
         return measured
 
-    def _wrap_async(self, function: Callable[..., Any]) -> Any:
+    def _wrap_async(self, function: Callable[..., typing.Any]) -> typing.Any:
         @functools.wraps(function)
         async def measured(*args: object, **kwargs: object) -> object:
             before = self._tracker.snapshot()

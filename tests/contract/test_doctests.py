@@ -13,10 +13,10 @@ import pytest
 import luagauge
 
 # The modules that users see, but for another system's; the command line's need its extra and hold no examples.
-OTHER_SYSTEM = "_filesystem_posix" if sys.platform == "win32" else "_filesystem_windows"
+OTHER_SYSTEM = "_filesystem.posix" if sys.platform == "win32" else "_filesystem.windows"
 MODULES = sorted(
     module.name
-    for module in pkgutil.iter_modules(luagauge.__path__, "luagauge.")
+    for module in pkgutil.walk_packages(luagauge.__path__, "luagauge.")
     if not module.name.endswith(("__main__", OTHER_SYSTEM))
 )
 

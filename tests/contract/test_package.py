@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.metadata
 import importlib.resources
-import json
 import os
 import re
 import subprocess
@@ -14,6 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import _cffi_backend
 import pytest
 
 import luagauge
@@ -52,18 +53,27 @@ PUBLIC_NAMES = frozenset(
     }
 )
 
-# Each costs more than luagauge's whole import, and a program that only takes snapshots needs none of them.
-HEAVY_MODULES = (
+# Each takes a good part of the time that luagauge takes to import, or more than all of it.
+SLOW_MODULES = (
+    "ast",
     "asyncio",
     "click",
     "concurrent.futures",
+    "dataclasses",
+    "dis",
+    "importlib.metadata",
+    "inspect",
+    "logging",
     "lupa",
     "multiprocessing",
     "numpy",
     "pathlib",
     "psutil",
+    "re",
     "rich",
+    "typing",
     "urllib",
+    "weakref",
 )
 
 FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
@@ -82,19 +92,57 @@ def run_child(code: str, *options: str) -> str:
     return done.stdout
 
 
-def test_import_loads_no_heavy_module() -> None:
-    """Importing luagauge loads none of the packages that only later use needs."""
-    code = f"import sys, json; import luagauge; print(json.dumps([m for m in {HEAVY_MODULES!r} if m in sys.modules]))"
-    assert json.loads(run_child(code)) == []
+def modules_loaded_by(code: str) -> set[str]:
+    """Return which modules some code loads in a Python that has loaded none yet, those of its installation included."""
+    paths = [str(Path(luagauge.__file__).parents[1]), str(Path(_cffi_backend.__file__).parent)]
+    setting = f"import sys; sys.path += {paths!r}; before = set(sys.modules)"
+    report = "print(*sorted(set(sys.modules) - before))"
+    return set(run_child(f"{setting}\n{code}\n{report}", "-I", "-S").split())
 
 
-def test_import_and_snapshot_load_no_heavy_module() -> None:
-    """Taking a snapshot, the cheapest real use, still loads none of them."""
-    code = (
-        "import sys, json; import luagauge; assert luagauge.snapshot().rss_bytes > 0; "
-        f"print(json.dumps([m for m in {HEAVY_MODULES!r} if m in sys.modules]))"
-    )
-    assert json.loads(run_child(code)) == []
+def test_import_loads_nothing_else() -> None:
+    """A name of luagauge is loaded when it is used; `import luagauge` alone loads no more than the package itself."""
+    assert modules_loaded_by("import luagauge") == {"__future__", "luagauge"}
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "from luagauge import LuaEngine",
+        "from luagauge import *",
+        "import luagauge; assert luagauge.snapshot().rss_bytes > 0",
+        "import luagauge; luagauge.ScriptConfig(timeout_ms=1); repr(luagauge.ScriptContext())",
+    ],
+)
+def test_use_loads_no_slow_module(code: str) -> None:
+    """Nor do the first uses load what takes longer to import than luagauge does."""
+    loaded = modules_loaded_by(code)
+    assert "luagauge" in loaded
+    assert loaded & set(SLOW_MODULES) == set()
+
+
+def test_first_engine_loads_no_slow_module() -> None:
+    """But lupa, which brings the Lua."""
+    loaded = modules_loaded_by("import luagauge; luagauge.LuaEngine().execute_script('return 1').raise_for_error()")
+    assert loaded & {"dataclasses", "inspect", "typing", "asyncio"} == set()
+
+
+def test_modules_are_attributes_of_the_package() -> None:
+    """As they were when `import luagauge` loaded them all: `luagauge.errors.ScriptError` needs no other import."""
+    names = ("config", "engine", "errors", "results", "security", "tracker")
+    code = f"import luagauge; print(all(getattr(luagauge, name).__name__ == 'luagauge.' + name for name in {names!r}))"
+    assert run_child(code).strip() == "True"
+    assert {*names, "__version__", *luagauge.__all__} <= set(dir(luagauge))
+
+
+def test_stub_names_what_the_package_has() -> None:
+    """Type checkers read the stub, Python the module: both have the same names, from the same modules."""
+    tree = ast.parse(importlib.resources.files("luagauge").joinpath("__init__.pyi").read_text("utf-8"))
+    imports = [node for node in tree.body if isinstance(node, ast.ImportFrom) and node.module != "luagauge"]
+    homes = {alias.name: str(node.module) for node in imports for alias in node.names}
+    assert homes == {name: f"luagauge.{home}" for name, home in vars(luagauge)["_HOMES"].items()}
+    (names,) = [ast.literal_eval(node.value) for node in tree.body if isinstance(node, ast.Assign)]
+    assert names == luagauge.__all__
 
 
 def test_python_finds_no_fault_in_how_it_is_used() -> None:

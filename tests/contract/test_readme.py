@@ -19,7 +19,7 @@ from click.testing import CliRunner
 
 import luagauge
 from luagauge import _finder
-from luagauge._cli_commands import commands
+from luagauge.cli.commands import commands
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import importlib.machinery
 import importlib.util
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 
 import luagauge
-from luagauge import _binding, _fast
+from luagauge import _binding, _fast, _finder
 from luagauge._native import ffi, lib
 
 
@@ -215,3 +216,99 @@ def test_use_signal_is_not_for_platforms_without_signals() -> None:
     """There it says so, whatever it is given."""
     with pytest.raises(luagauge.PlatformUnavailableError, match="not told by a signal"):
         luagauge.use_signal(2)
+
+
+# --- settings ---------------------------------------------------------------------------------------------------------
+
+# What Python deals with itself: it chooses the Lua, opens files, hands functions and variables over.
+READ_BY_PYTHON = {"lua", "allow_filesystem", "filesystem_directories", "environment_variables", "functions"}
+
+
+class Settings:
+    """The settings of a config as attributes, some of them changed or left out; notes which are read."""
+
+    def __init__(self, config: Any, **changes: object) -> None:
+        """Take the config and the changes; Ellipsis leaves one out."""
+        self._values = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)} | changes
+        self.read: set[str] = set()
+
+    def __getattr__(self, name: str) -> object:
+        """Return a setting."""
+        if self._values.get(name, ...) is ...:
+            raise AttributeError(f"no setting {name}")
+        self.read.add(name)
+        return self._values[name]
+
+
+def state_with(settings: object) -> _fast.State:
+    """Make a Lua state with these settings."""
+    made: Any = settings
+    return _fast.state(_finder.find_lua("5.4").address, (), (), (), made, 0, None)
+
+
+def test_settings_are_each_read() -> None:
+    """A field of the config that nobody reads would be a limit that is not kept."""
+    tracking = Settings(luagauge.MemoryTrackingConfig())
+    settings = Settings(luagauge.ScriptConfig(), memory_tracking=tracking)
+    state_with(settings).close()
+    assert settings.read | READ_BY_PYTHON == {field.name for field in dataclasses.fields(luagauge.ScriptConfig)}
+    assert tracking.read == {"enabled", "on_error"}  # min_delta_mb is for trackers
+
+
+@pytest.mark.parametrize(
+    "name", sorted({field.name for field in dataclasses.fields(luagauge.ScriptConfig)} - READ_BY_PYTHON)
+)
+def test_settings_that_are_missing_are_named(name: str) -> None:
+    """In the table of the C side and not in the config: an error that says which."""
+    with pytest.raises(AttributeError, match=f"no setting {name}"):
+        state_with(Settings(luagauge.ScriptConfig(), **{name: ...}))
+    for part in ("enabled", "on_error"):
+        tracking = Settings(luagauge.MemoryTrackingConfig(), **{part: ...})
+        with pytest.raises(AttributeError, match=f"no setting {part}"):
+            state_with(Settings(luagauge.ScriptConfig(), memory_tracking=tracking))
+
+
+@pytest.mark.parametrize(
+    "name, value",
+    [
+        ("memory_limit_mb", "64"), ("timeout_ms", []), ("cpu_time_ms", "1"), ("max_instructions", 1.5),
+        ("max_instructions", 1 << 64), ("max_output_size", "1"), ("max_output_size", -1), ("max_log_size", None),
+        ("max_log_entries", 1 << 65),
+    ],
+)  # fmt: skip
+def test_settings_of_another_kind_are_named(name: str, value: object) -> None:
+    """What the config would have refused reaches no limit."""
+    with pytest.raises(TypeError, match=f"the core cannot read the setting {name}: "):
+        state_with(Settings(luagauge.ScriptConfig(), **{name: value}))
+
+
+class NoTruth:
+    """Neither true nor false."""
+
+    def __bool__(self) -> bool:
+        """Fail."""
+        raise ArithmeticError("neither")
+
+
+@pytest.mark.parametrize("name", ["deadline_includes_callbacks", "hard_stop"])
+def test_settings_that_are_neither_true_nor_false_are_named(name: str) -> None:
+    """An error of theirs too becomes one that names the setting."""
+    with pytest.raises(TypeError, match=f"the core cannot read the setting {name}: "):
+        state_with(Settings(luagauge.ScriptConfig(), **{name: NoTruth()}))
+
+
+def test_settings_are_converted_to_the_units_of_the_core() -> None:
+    """MiB to bytes and milliseconds to nanoseconds, whole ones, and never to 0, which is no limit."""
+    tiny = luagauge.ScriptConfig(memory_limit_mb=1e-9, timeout_ms=None)
+    with luagauge.LuaEngine(tiny) as engine:
+        error = engine.execute_script("return ('x'):rep(100)").error
+        assert isinstance(error, luagauge.MemoryLimitExceeded)
+    for limit in (3, 0.75):
+        with luagauge.LuaEngine(luagauge.ScriptConfig(memory_limit_mb=limit)) as engine:
+            fits, more = (
+                engine.execute_script("return #('x'):rep(context.size)", {"size": int(limit * share * 1048576)})
+                for share in (0.45, 1.01)
+            )
+            assert (fits.success, type(more.error)) == (True, luagauge.MemoryLimitExceeded)
+    with luagauge.LuaEngine(luagauge.ScriptConfig(timeout_ms=1e-9)) as engine:
+        assert isinstance(engine.execute_script("while true do end").error, luagauge.ScriptTimeoutError)

@@ -16,11 +16,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import luagauge
-from luagauge._cli_commands import _problem, exit_code
-from luagauge._cli_doctor import _judge, _probe_rows
-from luagauge._cli_json import encode
-from luagauge._cli_report import show_result, size_text, visible
-from luagauge._cli_values import size_bytes, time_ms
+from luagauge.cli.arguments import size_bytes, time_ms
+from luagauge.cli.as_json import encode
+from luagauge.cli.as_text import show_result, size_text, visible
+from luagauge.cli.commands import _problem, exit_code
+from luagauge.cli.doctor import _judge, _probe_rows
 
 
 @pytest.mark.parametrize(

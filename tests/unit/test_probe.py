@@ -220,7 +220,7 @@ def test_snapshot_with_a_full_descriptor_table_carries_errno() -> None:
     """No descriptor to be had is a MeasurementFailedError; the next reading, with room again, works."""
     code = """
         import resource, luagauge
-        luagauge.MeasurementFailedError  # everything is imported before descriptors run out
+        luagauge.snapshot, luagauge.MeasurementFailedError  # loaded before descriptors run out
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
         try:

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 from filesystem_host import ON_WINDOWS, Host, failure, handles, listed
 
-from luagauge import _filesystem
-from luagauge._filesystem import Filesystem
+from luagauge._filesystem import Filesystem, access
 
 
 def test_filesystem_modes_are_those_of_fopen(host: Host, inside: Path) -> None:
@@ -180,8 +179,8 @@ def test_filesystem_closes_a_file_that_cannot_be_used(
     def broken(binary: object) -> None:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-    monkeypatch.setattr(_filesystem, "_TRANSLATES", True)
-    monkeypatch.setattr(_filesystem, "drop_final_ctrl_z", broken)
+    monkeypatch.setattr(access, "_TRANSLATES", True)
+    monkeypatch.setattr(access, "drop_final_ctrl_z", broken)
     host("open", "missing", "r")
     before = handles()
     assert [host("open", "data.txt", "r+") for _ in range(10)] == [failure("data.txt", errno.EIO)] * 10

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from luagauge._filesystem_names import LONGEST_NAME, split
+from luagauge._filesystem.names import LONGEST_NAME, split
 
 C, SHARE, DRIVE, LONG = "C:\\Data\\In", "\\\\server\\share\\In", "D:\\", "\\\\?\\E:\\In"
 DIRECTORIES = [C, SHARE, DRIVE, LONG]

@@ -16,8 +16,7 @@ from typing import Any
 import pytest
 from filesystem_host import UNDER_WINE, Host, failure, handles, listed, posix_only, windows_only
 
-from luagauge import _filesystem
-from luagauge._filesystem import Filesystem
+from luagauge._filesystem import Filesystem, access
 from luagauge.errors import PlatformUnavailableError
 
 
@@ -75,13 +74,13 @@ def test_filesystem_walks_through_no_reparse_point() -> None:
 
 
 if sys.platform == "win32":
-    from luagauge import _filesystem_windows
+    from luagauge._filesystem import windows
 
     def test_filesystem_keeps_a_directory_filled(inside: Path) -> None:
         """While a rename goes to an empty directory, it holds what nobody can remove; afterwards nothing."""
         empty = inside / "sub" / "empty"
-        path = _filesystem_windows.WindowsBelow([str(inside)], b"sub/empty/x")
-        with _filesystem_windows._parent(path) as parent, _filesystem_windows._kept_filled(parent):
+        path = windows.WindowsBelow([str(inside)], b"sub/empty/x")
+        with windows._parent(path) as parent, windows._kept_filled(parent):
             (kept,) = empty.iterdir()
             with pytest.raises(PermissionError):
                 kept.unlink()
@@ -95,14 +94,14 @@ if sys.platform == "win32":
     ) -> None:
         """At the moment of a rename its target's directory is not empty, and so cannot become a junction."""
         seen: list[list[str]] = []
-        set_information = _filesystem_windows._set
+        set_information = windows._set
 
         def look(handle: int, kind: int, value: Any) -> int:
             seen.append(listed(inside / "sub" / "empty"))
             return set_information(handle, kind, value)
 
         with monkeypatch.context() as patch:
-            patch.setattr(_filesystem_windows, "_set", look)
+            patch.setattr(windows, "_set", look)
             assert host("rename", "data.txt", "sub/empty/new") == [True]
             assert host("rename", "sub/empty/new", "sub/empty/other") == [True]
         assert [len(names) for names in seen] == [1, 1]
@@ -115,7 +114,7 @@ if sys.platform == "win32":
         host("open", "missing", "r")
         before = handles()
         with monkeypatch.context() as patch:
-            patch.setattr(_filesystem_windows, "_ATTRIBUTE_REPARSE_POINT", 0xFFFFFFFF)  # any attribute will do
+            patch.setattr(windows, "_ATTRIBUTE_REPARSE_POINT", 0xFFFFFFFF)  # any attribute will do
             for mode in ("r", "w", "a+") * 5:
                 assert host("open", "data.txt", mode)[2] == errno.EACCES
         assert handles() <= before + 5  # other threads of the system's come and go
@@ -125,15 +124,15 @@ if sys.platform == "win32":
 
 def test_filesystem_needs_a_system_that_opens_safely(monkeypatch: pytest.MonkeyPatch) -> None:
     """A platform without openat is told so by name."""
-    package = Path(_filesystem.__file__).parent
+    package = Path(access.__file__).parent
     monkeypatch.setattr(os, "supports_dir_fd", set())
     with pytest.raises(PlatformUnavailableError, match="allow_filesystem: this platform"):
-        runpy.run_path(str(package / "_filesystem_posix.py"))
+        runpy.run_path(str(package / "posix.py"))
 
 
 @posix_only
 def test_filesystem_of_windows_is_for_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     """The other system's file says what it is for."""
-    package = Path(_filesystem.__file__).parent
+    package = Path(access.__file__).parent
     with pytest.raises(ImportError, match="for Windows only"):
-        runpy.run_path(str(package / "_filesystem_windows.py"))
+        runpy.run_path(str(package / "windows.py"))

@@ -14,9 +14,8 @@ from filesystem_host import UNDER_WINE
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from luagauge import _filesystem
-from luagauge._filesystem import Filesystem
-from luagauge._filesystem_text import TextFile, drop_final_ctrl_z
+from luagauge._filesystem import Filesystem, access
+from luagauge._filesystem.text import TextFile, drop_final_ctrl_z
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -129,7 +128,7 @@ class Script:
 @pytest.fixture
 def translated(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make any system translate."""
-    monkeypatch.setattr(_filesystem, "_TRANSLATES", True)
+    monkeypatch.setattr(access, "_TRANSLATES", True)
 
 
 def test_text_is_translated_on_windows_alone(tmp_path: Path) -> None:

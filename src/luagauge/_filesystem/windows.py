@@ -34,8 +34,8 @@ from contextlib import contextmanager
 from ctypes import wintypes
 from typing import TYPE_CHECKING, ClassVar
 
-from luagauge._filesystem_contract import Below, refuse_special
-from luagauge._filesystem_names import LONGEST_NAME, split
+from luagauge._filesystem.contract import Below, refuse_special
+from luagauge._filesystem.names import LONGEST_NAME, split
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

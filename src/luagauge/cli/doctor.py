@@ -11,7 +11,6 @@ from typing import Any
 from rich.text import Text
 
 from luagauge import _binding
-from luagauge._cli_report import console, facts_table, print_table, size_text
 from luagauge._finder import (
     MODULES,
     OLDEST_LUPA,
@@ -22,6 +21,7 @@ from luagauge._finder import (
     lupa_is_needed,
     lupa_version,
 )
+from luagauge.cli.as_text import console, facts_table, print_table, size_text
 from luagauge.config import ScriptConfig
 from luagauge.engine import LuaEngine
 from luagauge.errors import (

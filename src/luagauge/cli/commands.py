@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from luagauge._cli_values import count, is_none, read_context, read_script, size_bytes, time_ms
+from luagauge.cli.arguments import count, is_none, read_context, read_script, size_bytes, time_ms
 from luagauge.config import LUA_VERSIONS, ScriptConfig
 from luagauge.engine import LuaEngine
 from luagauge.errors import (
@@ -218,12 +218,12 @@ def _run(engine: LuaEngine, source: bytes, context: dict[str, Any] | None, name:
 def _show(result: ScriptResult, lua: str, *, as_json: bool) -> None:
     """Print a result."""
     if as_json:
-        from luagauge._cli_json import result_fields  # noqa: PLC0415 - one of the two is needed
+        from luagauge.cli.as_json import result_fields  # noqa: PLC0415 - one of the two is needed
 
         fields = {"lua": lua, "exit_code": exit_code(result.error), **result_fields(result)}
         click.echo(json.dumps(fields, allow_nan=False))
         return
-    from luagauge._cli_report import show_result  # noqa: PLC0415 - rich takes longer to load than most scripts to run
+    from luagauge.cli.as_text import show_result  # noqa: PLC0415 - rich takes longer to load than most scripts to run
 
     show_result(result, lua)
 
@@ -238,7 +238,7 @@ def check(ctx: click.Context, *, files: tuple[str, ...], lua: str) -> None:
     Prints one line for each. Exits with 1 when one of them is not valid Lua or cannot be read; with 2, 7, 9 and 130 as
     `run` does.
     """
-    from luagauge._cli_report import visible  # noqa: PLC0415 - as above
+    from luagauge.cli.as_text import visible  # noqa: PLC0415 - as above
 
     wrong = 0
     # Without limits: nothing runs, and what compiling takes is in proportion to the file.
@@ -274,7 +274,7 @@ def doctor(ctx: click.Context, *, as_json: bool) -> None:
     Exits with 0 when all of it works, with 1 when something does not, with 7 when lupa is needed and missing or too
     old; with 2, 9 and 130 as `run` does.
     """
-    from luagauge._cli_doctor import examine, show  # noqa: PLC0415 - not needed to run a script
+    from luagauge.cli.doctor import examine, show  # noqa: PLC0415 - not needed to run a script
 
     facts = examine()
     if as_json:

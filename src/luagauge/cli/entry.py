@@ -22,7 +22,7 @@ def main() -> None:
     try:
         import rich  # noqa: F401, PLC0415 - found missing here, not when there is something to show
 
-        from luagauge._cli_commands import commands  # noqa: PLC0415 - the extra may not be installed
+        from luagauge.cli.commands import commands  # noqa: PLC0415 - the extra may not be installed
     except ModuleNotFoundError as error:
         if error.name not in {"click", "rich"}:
             raise

@@ -1,6 +1,6 @@
 """File access for scripts, below configured directories: the host's side of `_lua/filesystem.lua`.
 
-How a file below a directory is reached is a matter of the system: `_filesystem_contract.py` says what holds everywhere.
+How a file below a directory is reached is a matter of the system: `contract.py` says what holds everywhere.
 What a run leaves open is closed when it is over.
 """
 
@@ -17,18 +17,18 @@ from importlib.resources import files
 from io import UnsupportedOperation
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from luagauge._filesystem_text import TextFile, drop_final_ctrl_z
+from luagauge._filesystem.text import TextFile, drop_final_ctrl_z
 
 if sys.platform == "win32":
-    from luagauge._filesystem_windows import WindowsBelow as SystemBelow
+    from luagauge._filesystem.windows import WindowsBelow as SystemBelow
 else:
-    from luagauge._filesystem_posix import PosixBelow as SystemBelow
+    from luagauge._filesystem.posix import PosixBelow as SystemBelow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from io import BufferedReader
 
-    from luagauge._filesystem_contract import Below
+    from luagauge._filesystem.contract import Below
 
 MAX_OPEN_FILES = 64
 _MAX_NUMERAL = 200  # what 5.3 and later read of one

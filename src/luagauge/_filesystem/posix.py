@@ -9,7 +9,7 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from luagauge._filesystem_contract import OUTSIDE, Below, refuse_special
+from luagauge._filesystem.contract import OUTSIDE, Below, refuse_special
 from luagauge.errors import PlatformUnavailableError
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import os
 import re
 from typing import TYPE_CHECKING
 
-from luagauge._filesystem_contract import OUTSIDE
+from luagauge._filesystem.contract import OUTSIDE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

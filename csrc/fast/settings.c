@@ -1,0 +1,87 @@
+/* What the host sets, read from its ScriptConfig by name. A setting is one line of a table here. */
+#include "engine.h"
+
+/* What a setting is in Python, and what the core has for it. */
+enum kind {
+  MIB,    /* a number of MiB, or None: size_t bytes, LG_NO_LIMIT for None */
+  MS,     /* a number of milliseconds, or None: int64_t nanoseconds, 0 for None */
+  COUNT,  /* a whole number, or None: int64_t, 0 for None */
+  SIZE,   /* a whole number: size_t */
+  FLAG,   /* True or False: int */
+  UNLESS, /* True or False: int, the other way round */
+  RAISE   /* "raise" or another text: int, whether it is the former */
+};
+
+struct setting {
+  const char *name;
+  enum kind kind;
+  size_t offset; /* in struct lg_engine */
+};
+
+static const struct setting of_config[] = {
+    {"memory_limit_mb", MIB, offsetof(struct lg_engine, limits.memory_limit)},
+    {"timeout_ms", MS, offsetof(struct lg_engine, limits.timeout_ns)},
+    {"cpu_time_ms", MS, offsetof(struct lg_engine, limits.cpu_ns)},
+    {"max_instructions", COUNT, offsetof(struct lg_engine, limits.max_instructions)},
+    {"deadline_includes_callbacks", UNLESS, offsetof(struct lg_engine, limits.exclude_callbacks)},
+    {"max_output_size", SIZE, offsetof(struct lg_engine, limits.max_output)},
+    {"max_log_size", SIZE, offsetof(struct lg_engine, limits.max_log_bytes)},
+    {"max_log_entries", SIZE, offsetof(struct lg_engine, limits.max_log_entries)},
+    {"hard_stop", UNLESS, offsetof(struct lg_engine, no_hard_stop)},
+};
+
+static const struct setting of_tracking[] = {
+    {"enabled", FLAG, offsetof(struct lg_engine, limits.measure_process)},
+    {"on_error", RAISE, offsetof(struct lg_engine, raise_on_probe_error)},
+};
+
+/* A bound of 64 bits as a size, which may have 32. */
+static size_t as_size(unsigned long long bound) { return bound > SIZE_MAX ? SIZE_MAX : (size_t)bound; }
+
+/* A number times its unit, at least 1: 0 would be no limit. The config has checked that it is above 0 and below 2^63. */
+static long long in_units(PyObject *value, double unit) {
+  double amount = PyFloat_AsDouble(value) * unit;
+  return amount < 1 ? 1 : (long long)amount;
+}
+
+/* Store a value; where it is of another kind, an exception is set. */
+static void store(enum kind kind, PyObject *value, void *at) {
+  switch (kind) {
+    case MIB:
+      *(size_t *)at = value == Py_None ? LG_NO_LIMIT : as_size((unsigned long long)in_units(value, 0x1p20));
+      break;
+    case MS: *(int64_t *)at = value == Py_None ? 0 : in_units(value, 1e6); break;
+    case COUNT: *(int64_t *)at = value == Py_None ? 0 : PyLong_AsLongLong(value); break;
+    case SIZE: *(size_t *)at = as_size(PyLong_AsUnsignedLongLong(value)); break;
+    case FLAG: *(int *)at = PyObject_IsTrue(value); break;
+    case UNLESS: *(int *)at = !PyObject_IsTrue(value); break;
+    case RAISE: *(int *)at = PyUnicode_Check(value) && PyUnicode_CompareWithASCIIString(value, "raise") == 0; break;
+  }
+}
+
+static int read_all(struct lg_engine *engine, PyObject *from, const struct setting *settings, size_t count) {
+  for (const struct setting *one = settings; one < settings + count; one++) {
+    PyObject *value = PyObject_GetAttrString(from, one->name);
+    if (value == NULL) { /* the exception names it */
+      return -1;
+    }
+    store(one->kind, value, (char *)engine + one->offset);
+    if (PyErr_Occurred()) {
+      PyErr_Format(PyExc_TypeError, "the core cannot read the setting %s: %R", one->name, value);
+      Py_DECREF(value);
+      return -1;
+    }
+    Py_DECREF(value);
+  }
+  return 0;
+}
+
+int lg_engine_settings(struct lg_engine *engine, PyObject *config) {
+  if (read_all(engine, config, of_config, sizeof of_config / sizeof *of_config) < 0) {
+    return -1;
+  }
+  PyObject *tracking = PyObject_GetAttrString(config, "memory_tracking");
+  int rc = tracking == NULL ? -1 : read_all(engine, tracking, of_tracking, sizeof of_tracking / sizeof *of_tracking);
+  Py_XDECREF(tracking);
+  return rc;
+}
