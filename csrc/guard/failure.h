@@ -5,7 +5,7 @@
 #ifndef LG_FAILURE_H
 #define LG_FAILURE_H
 
-#include "lib_base.h"
+#include "host_call.h"
 
 enum { LG_MESSAGE_MAX = 1 << 16 };
 

@@ -14,7 +14,7 @@
  *   limit(bytes or nil)    how much the Lua heap may grow from here
  *   heap()                 bytes in use
  * Exit code 0, or 1 with the error on stderr.
- * LG_DRIVER_LIBS, when defined, names a header to include instead of guard/lib_find.h: it defines
+ * LG_DRIVER_LIBS, when defined, names a header to include instead of stdlib/find.h: it defines
  * lg_driver_open(lua_State *L), which leaves the two tables on the stack, `stock` below `ours`. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,7 +30,7 @@
 #ifdef LG_DRIVER_LIBS
 #include LG_DRIVER_LIBS
 #else
-#include "guard/lib_find.h"
+#include "stdlib/find.h"
 
 static void lg_driver_open(lua_State *L) {
   lua_pushcfunction(L, luaopen_string);

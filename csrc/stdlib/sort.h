@@ -1,16 +1,16 @@
 /* table.sort: the quicksort of the version at hand, comparison by comparison, with a look at the deadline before each.
- * Compiled once per Lua version; part of lib_table.h.
+ * Compiled once per Lua version; part of tablib.h.
  *
- * Contract: as in lib_table.h. The table is stack index 1, the order function (or nil) index 2. An order function that
+ * Contract: as in tablib.h. The table is stack index 1, the order function (or nil) index 2. An order function that
  * contradicts itself, or a table that changes meanwhile, ends in an error or in some permutation, never outside the
  * table; recursion goes into the smaller part only, so its depth is at most 32. */
-#ifndef LG_LIB_SORT_H
-#define LG_LIB_SORT_H
+#ifndef LG_STDLIB_SORT_H
+#define LG_STDLIB_SORT_H
 
 #include <time.h>
 
-#include "cstack.h"
-#include "lib_args.h"
+#include "../guard/cstack.h"
+#include "args.h"
 
 /* t[i], t[j] = the two values on top: the upper one goes to i. */
 static void lg_sort_set(lua_State *L, lg_index i, lg_index j) {

@@ -1,14 +1,14 @@
 /* string.pack, packsize and unpack (Lua 5.3 and later), looking at the deadline once per option. Compiled once per Lua
  * version.
  *
- * Contract: as in lib_string.h. Sizes are bytes and size_t throughout; where stock 5.3 adds lengths that may wrap, the
+ * Contract: as in strlib.h. Sizes are bytes and size_t throughout; where stock 5.3 adds lengths that may wrap, the
  * comparison here cannot, and "data string too short" is the answer. */
-#ifndef LG_LIB_PACK_H
-#define LG_LIB_PACK_H
+#ifndef LG_STDLIB_BINARY_H
+#define LG_STDLIB_BINARY_H
 
 #if LG_LUA >= 503
 
-#include "lib_args.h"
+#include "args.h"
 #include "strbuf.h"
 
 enum { LG_INT_SIZE = sizeof(lua_Integer), LG_INT_SIZE_MAX = 16 };

@@ -2,8 +2,8 @@
  *
  * Contract: pure; no call here raises or touches Lua. Classes are those of the C locale, whatever the process's locale
  * is (in UTF-8 locales glibc's are the same): a script's results do not depend on its host's environment. */
-#ifndef LG_MATCH_CLASS_H
-#define LG_MATCH_CLASS_H
+#ifndef LG_STDLIB_MATCH_CLASS_H
+#define LG_STDLIB_MATCH_CLASS_H
 
 #include <stdint.h>
 #include <string.h>

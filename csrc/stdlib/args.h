@@ -2,12 +2,12 @@
  * how a library's table is put together. Compiled once per Lua version.
  *
  * Contract: only inside a protected call; everything here may raise a Lua error. */
-#ifndef LG_LIB_ARGS_H
-#define LG_LIB_ARGS_H
+#ifndef LG_STDLIB_ARGS_H
+#define LG_STDLIB_ARGS_H
 
 #include <math.h>
 
-#include "poll.h"
+#include "../guard/poll.h"
 
 #define LG_CHUNK ((size_t)1 << 15) /* bytes handled between two looks at the deadline: a few microseconds */
 

@@ -5,10 +5,10 @@
  * "table: (hidden)": its kind, or from Lua 5.3 on its metatable's __name, and a constant that is no number in any base,
  * so that no script can take it for an address and nothing about the process is learnt from it. Two different tables
  * therefore have the same text; scripts that need an identity use the table itself as a key. */
-#ifndef LG_TOSTRING_H
-#define LG_TOSTRING_H
+#ifndef LG_STDLIB_TOSTRING_H
+#define LG_STDLIB_TOSTRING_H
 
-#include "cstack.h"
+#include "../guard/cstack.h"
 
 /* Push the text of the value at idx without looking at __tostring. */
 static void lg_push_plain(lua_State *L, int idx) {

@@ -1,16 +1,16 @@
 /* tonumber: a numeral above LG_NUMERAL_AT_ONCE is read in pieces, with a look at the deadline between them. Compiled once per
  * Lua version, but for LuaJIT: there the stock function stays, whose scanner is LuaJIT's own code.
  *
- * Contract: as in lib_args.h. Results, argument errors and messages are the version's own, for every input.
+ * Contract: as in args.h. Results, argument errors and messages are the version's own, for every input.
  * - Stock gives the string to strtod() or strtoul() of the C library, and nothing ends a call of those.
  * - Of a long numeral a short one of the same value is made, and Lua or strtod() converts that. It has no decimal point, so
  *   only reading the long one depends on the locale. Its digits are enough: no double, and no middle between two, has as
  *   many as LG_NUMERAL_DIGITS significant ones, so what follows these counts only as zero or not.
  * - A base other than ten is Lua's own loop from 5.2 on, and strtoul() in 5.1: here it is one loop for short and long. */
-#ifndef LG_LIB_TONUMBER_H
-#define LG_LIB_TONUMBER_H
+#ifndef LG_STDLIB_TONUMBER_H
+#define LG_STDLIB_TONUMBER_H
 
-#include "lib_args.h"
+#include "args.h"
 
 #if !LG_JIT
 #include <ctype.h>

@@ -1,14 +1,14 @@
 /* The utf8 library of the sandbox (Lua 5.3 and later), looking at the deadline every few thousand bytes. Compiled once
- * per Lua version; include after strbuf.h.
+ * per Lua version.
  *
  * Contract: C functions that hostile scripts call, each on the run's thread inside the guarded call. Results and error
  * messages are those of the version at hand. Reading runs over the end of a string only to its final zero. */
-#ifndef LG_LIB_UTF8_H
-#define LG_LIB_UTF8_H
+#ifndef LG_STDLIB_UTF8LIB_H
+#define LG_STDLIB_UTF8LIB_H
 
 #if LG_LUA >= 503
 
-#include "lib_args.h"
+#include "args.h"
 #include "strbuf.h"
 
 #if LG_LUA == 503

@@ -1,18 +1,19 @@
-/* The string library of the sandbox, but for pattern matching (lib_match*.h), format (lib_format.h) and binary packing
- * (lib_pack.h). Compiled once per Lua version; include after tostring.h, strbuf.h and lib_match*.h.
+/* The string library of the sandbox, but for pattern matching (match.h), format (format.h) and binary packing
+ * (binary.h). Compiled once per Lua version.
  *
  * Contract: C functions that hostile scripts call, each on the run's thread inside the guarded call. Results and error
  * messages are those of the version at hand. Every loop over bytes looks at the deadline once per LG_CHUNK bytes, every
  * loop over arguments once per argument (turning one huge numeral into a number takes long enough). No dump: bytecode
  * is neither made nor loaded. */
-#ifndef LG_LIB_STRING_H
-#define LG_LIB_STRING_H
+#ifndef LG_STDLIB_STRLIB_H
+#define LG_STDLIB_STRLIB_H
 
 #include <ctype.h>
 
-#include "lib_args.h"
-#include "lib_format.h"
-#include "lib_pack.h"
+#include "args.h"
+#include "binary.h"
+#include "find.h"
+#include "format.h"
 #include "strbuf.h"
 
 /* The largest result the version's string.rep makes before it speaks of "resulting string too large". */
@@ -24,7 +25,7 @@
 #define LG_REP_MAX (SIZE_MAX / 2)
 #endif
 
-#include "lib_rep.h" /* with LG_CHUNK and LG_REP_MAX */
+#include "rep.h" /* with LG_CHUNK and LG_REP_MAX */
 
 static int lg_str_len(lua_State *L) {
   size_t len;

@@ -1,14 +1,14 @@
-/* The table library of the sandbox. Compiled once per Lua version; include after strbuf.h.
+/* The table library of the sandbox. Compiled once per Lua version.
  *
  * Contract: C functions that hostile scripts call, each on the run's thread inside the guarded call. Results and error
  * messages are those of the version at hand. No length is trusted: a __len may say anything, and even without
  * metamethods a table of 31 elements can have a border at 2^30; so every loop looks at the deadline at each element,
  * and positions wrap instead of overflowing. Element access may run script code that errs or changes the table. */
-#ifndef LG_LIB_TABLE_H
-#define LG_LIB_TABLE_H
+#ifndef LG_STDLIB_TABLIB_H
+#define LG_STDLIB_TABLIB_H
 
-#include "lib_args.h"
-#include "lib_sort.h"
+#include "args.h"
+#include "sort.h"
 #include "strbuf.h"
 
 /* What a value must offer to stand in for a table (5.3 and later). */
@@ -235,7 +235,7 @@ static int lg_tab_sort(lua_State *L) {
 }
 
 #if LG_LUA == 501
-#include "lib_table51.h"
+#include "tablib51.h"
 #endif
 
 /* Push the table library. */

@@ -1,10 +1,10 @@
 /* The state of one pattern match under way: subject, pattern, captures, the pattern's sets, and the price of every step.
- * Compiled once per Lua version; part of lib_match.h, whose contract it shares. */
-#ifndef LG_MATCH_STATE_H
-#define LG_MATCH_STATE_H
+ * Compiled once per Lua version; part of match.h, whose contract it shares. */
+#ifndef LG_STDLIB_MATCH_STATE_H
+#define LG_STDLIB_MATCH_STATE_H
 
 #include "match_class.h"
-#include "poll.h"
+#include "../guard/poll.h"
 
 #define LG_M_CAPTURES 32
 #define LG_M_SETS 4                     /* sets of one pattern held ready */

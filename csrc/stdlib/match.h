@@ -8,10 +8,10 @@
  *   upvalues. Nothing is allocated.
  * - C stack: at most LG_M_DEPTH nested calls of lg_m_run(). 5.2 and later and LuaJIT have the same limit and message;
  *   5.1 has none, so there it is set where only a pattern of more than a thousand repeated items meets it. */
-#ifndef LG_LIB_MATCH_H
-#define LG_LIB_MATCH_H
+#ifndef LG_STDLIB_MATCH_H
+#define LG_STDLIB_MATCH_H
 
-#include "cstack.h"
+#include "../guard/cstack.h"
 #include "match_state.h"
 
 static const char *lg_m_run(struct lg_match *m, const char *s, const char *p);

@@ -1,14 +1,14 @@
 /* The bit operations: bit32 of Lua 5.2, bit of LuaJIT. Compiled once per Lua version.
  *
- * Contract: as in lib_string.h. All are stock functions; those that take any number of arguments are reached through a
+ * Contract: as in strlib.h. All are stock functions; those that take any number of arguments are reached through a
  * function that turns each argument into a number first and looks at the deadline in between: reading one numeral of
  * 10 MB takes some 20 ms, and a call may name the same one thousands of times. */
-#ifndef LG_LIB_BIT_H
-#define LG_LIB_BIT_H
+#ifndef LG_STDLIB_BITLIB_H
+#define LG_STDLIB_BITLIB_H
 
 #if LG_LUA == 502 || LG_JIT
 
-#include "lib_args.h"
+#include "args.h"
 
 #if LG_JIT
 #define LG_BIT_NAME "bit"

@@ -3,12 +3,12 @@
  * In PUC Lua a hook belongs to one coroutine: an interrupt is armed on st->running, which resume, wrap and close keep up
  * to date, and once a run is being ended they raise in the resumer too instead of returning. They also bound the C stack:
  * 5.1 and LuaJIT let coroutines nest until it overflows. Messages are those of each version's lcorolib.c. */
-#ifndef LG_LIB_COROUTINE_H
-#define LG_LIB_COROUTINE_H
+#ifndef LG_STDLIB_COROLIB_H
+#define LG_STDLIB_COROLIB_H
 
-#include "cstack.h"
-#include "lib_args.h"
-#include "poll.h"
+#include "../guard/cstack.h"
+#include "args.h"
+#include "../guard/poll.h"
 
 static void lg_budget_arm(lua_State *L, struct lg_state *st);
 
@@ -242,5 +242,27 @@ static int lg_co_close(lua_State *L) {
   return 2;
 }
 #endif
+
+/* The coroutine library; the stock one is the table on top (replaced). */
+static void lg_open_coroutine(lua_State *L) {
+  static const char *const kept[] = {"create", "status", "running", "yield", "isyieldable", NULL};
+  int stock = lua_gettop(L);
+  lua_createtable(L, 0, 8);
+  for (int i = 0; kept[i] != NULL; i++) {
+    (void)lua_getfield(L, stock, kept[i]);
+    lua_setfield(L, -2, kept[i]);
+  }
+  lua_pushcfunction(L, lg_co_resume);
+  lua_setfield(L, -2, "resume");
+  (void)lua_getfield(L, stock, "create");
+  lua_pushcclosure(L, lg_co_wrap, 1);
+  lua_setfield(L, -2, "wrap");
+#if LG_LUA >= 504
+  (void)lua_getfield(L, stock, "status");
+  lua_pushcclosure(L, lg_co_close, 1);
+  lua_setfield(L, -2, "close");
+#endif
+  lua_replace(L, stock);
+}
 
 #endif

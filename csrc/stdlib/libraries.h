@@ -1,21 +1,20 @@
-/* The libraries of the sandbox, put together. Once per Lua version. */
-#ifndef LG_LIBS_H
-#define LG_LIBS_H
+/* The libraries of the sandbox, put together. Once per Lua version.
+ *
+ * A file that holds a whole library is named as Lua's own source of it is (lstrlib.c: strlib.h); the others are named for
+ * the functions they hold. Of guard/, this room knows what a function needs of the run that called it: poll.h, cstack.h
+ * and the wire of log entries. */
+#ifndef LG_STDLIB_LIBRARIES_H
+#define LG_STDLIB_LIBRARIES_H
 
-/* clang-format off: each builds on those before it */
-#include "poll.h"
-#include "tostring.h"
-#include "strbuf.h"
-#include "lib_match.h"
-#include "lib_find.h"
-#include "lib_string.h"
-#include "lib_table.h"
-#include "lib_math.h"
-#include "lib_os.h"
-#include "lib_utf8.h"
-#include "lib_bit.h"
-#include "lib_tonumber.h"
-/* clang-format on */
+#include "baselib.h"
+#include "bitlib.h"
+#include "corolib.h"
+#include "find.h"
+#include "mathlib.h"
+#include "oslib.h"
+#include "strlib.h"
+#include "tablib.h"
+#include "utf8lib.h"
 
 /* Put the allowed libraries into the template at index t. */
 static void lg_open_libraries(lua_State *L, int t) {

@@ -1,18 +1,18 @@
-/* string.format with the deadline looked at once per item. Compiled once per Lua version; after tostring.h, strbuf.h.
+/* string.format with the deadline looked at once per item. Compiled once per Lua version.
  *
- * Contract: as in lib_string.h. Specifications are parsed and refused as in the version at hand; numbers are formatted
+ * Contract: as in strlib.h. Specifications are parsed and refused as in the version at hand; numbers are formatted
  * by the C library as stock Lua does, in LuaJIT by its own string.format, one item at a time (its numbers are not the C
  * library's). %p is refused: it would show an address. One difference from stock 5.2: a __tostring that returns no
  * string is an error for %s; stock hands a null pointer to the C library's printf. */
-#ifndef LG_LIB_FORMAT_H
-#define LG_LIB_FORMAT_H
+#ifndef LG_STDLIB_FORMAT_H
+#define LG_STDLIB_FORMAT_H
 
 #include <ctype.h>
 #include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "lib_args.h"
+#include "args.h"
 #include "strbuf.h"
 #include "tostring.h"
 

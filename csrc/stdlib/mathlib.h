@@ -9,14 +9,14 @@
  *   interpreter does; from 5.4 on with other ones. The seeds that 5.4's randomseed() returns hold the time, no address.
  *   Nothing here is fit for secrets.
  * - min and max look at the deadline per argument: comparing huge strings, or reading huge numerals, takes long. */
-#ifndef LG_LIB_MATH_H
-#define LG_LIB_MATH_H
+#ifndef LG_STDLIB_MATHLIB_H
+#define LG_STDLIB_MATHLIB_H
 
 #include <stdatomic.h>
 #include <time.h>
 
 #include "../os/clock.h"
-#include "lib_args.h"
+#include "args.h"
 
 static uint64_t lg_rotate_left(uint64_t v, int by) { return v << by | v >> (64 - by); }
 
@@ -189,7 +189,7 @@ static int lg_math_min(lua_State *L) { return lg_math_extreme(L, 1); }
 static int lg_math_max(lua_State *L) { return lg_math_extreme(L, -1); }
 
 #if LG_JIT
-/* LuaJIT 2.1 writes these two in Lua (see lib_table51.h why that will not do). */
+/* LuaJIT 2.1 writes these two in Lua (see tablib51.h why that will not do). */
 static int lg_math_deg(lua_State *L) {
   lua_pushnumber(L, luaL_checknumber(L, 1) * 57.29577951308232);
   return 1;

@@ -5,14 +5,14 @@
  * difftime are the stock functions (each does a bounded piece of work); date and time are written anew, because their
  * work grows with a format and with numerals that the script makes; getenv sees only struct lg_state's pairs, never the
  * process. */
-#ifndef LG_LIB_OS_H
-#define LG_LIB_OS_H
+#ifndef LG_STDLIB_OSLIB_H
+#define LG_STDLIB_OSLIB_H
 
 #include <ctype.h>
 #include <string.h>
 #include <time.h>
 
-#include "lib_args.h"
+#include "args.h"
 #include "strbuf.h"
 
 enum { LG_DATE_ITEM = 256 }; /* what one conversion gives at most; longer ones give nothing */

@@ -3,12 +3,12 @@
  * Contract: Lua C functions, called by scripts inside a protected call on the run's thread. Results and error messages
  * are those of the stock functions of the same version; every loop whose length a script chooses looks at the interrupt.
  * lg_open_match() may raise; it adds the functions to the table on the top of the stack. */
-#ifndef LG_LIB_FIND_H
-#define LG_LIB_FIND_H
+#ifndef LG_STDLIB_FIND_H
+#define LG_STDLIB_FIND_H
 
-#include "cstack.h"
-#include "lib_args.h"
-#include "lib_match.h"
+#include "../guard/cstack.h"
+#include "args.h"
+#include "match.h"
 #include "strbuf.h"
 
 #define LG_M_FREE 14 /* values that fit without asking, of the LUA_MINSTACK slots a C function begins with */

@@ -1,9 +1,9 @@
 /* string.rep: the one function that makes a long string out of nothing, without a second copy in the Lua heap. Compiled once
- * per Lua version; contract as in lib_string.h. */
-#ifndef LG_LIB_REP_H
-#define LG_LIB_REP_H
+ * per Lua version; contract as in strlib.h. */
+#ifndef LG_STDLIB_REP_H
+#define LG_STDLIB_REP_H
 
-#include "lib_args.h"
+#include "args.h"
 
 #define LG_REP_DIRECT ((size_t)1 << 20) /* shorter ones are not worth joining pieces */
 
