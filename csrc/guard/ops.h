@@ -127,7 +127,7 @@ static struct lg_ops lg_ops_table = {
     .arm = lg_ops_arm,
 };
 
-/* Fill lg_api from a loaded shared object: lookup(handle, name) is lg_library_find() or a test's own. Once a state of this Lua
+/* Fill the API's pointers from a loaded shared object: lookup(handle, name) is lg_library_find() or a test's own. Once a state of this Lua
  * was made, what it stands on cannot be exchanged: NULL goes to *missing then, else the name of what is missing. */
 const struct lg_ops *LG_NAME(resolve)(lg_lookup lookup, void *handle, const char **missing) {
   static void *from;
@@ -135,16 +135,8 @@ const struct lg_ops *LG_NAME(resolve)(lg_lookup lookup, void *handle, const char
     *missing = NULL;
     return NULL;
   }
-  struct lg_api_table table;
-  for (size_t i = 0; i < sizeof lg_api_entries / sizeof lg_api_entries[0]; i++) {
-    void *symbol = lookup(handle, lg_api_entries[i].name);
-    if (symbol == NULL) {
-      *missing = lg_api_entries[i].name;
-      return NULL;
-    }
-    memcpy((char *)&table + lg_api_entries[i].offset, &symbol, sizeof symbol);
-  }
-  lg_api = table;
+  *missing = lg_api_fill(lookup, handle);
+  if (*missing != NULL) return NULL;
   from = handle;
   lg_lua_release(lookup, handle, lg_ops_table.lua_release, sizeof lg_ops_table.lua_release);
   const void *const *own = lookup(handle, "luagauge_text");

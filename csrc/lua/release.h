@@ -1,14 +1,12 @@
 /* Which release of Lua was found, as its own headers name it: "Lua 5.4.8", "LuaJIT 2.1.1774638290". Once per Lua version.
  *
- * Contract: lg_lua_release() after lg_api was filled, on any thread, under the GIL. */
+ * Contract: lg_lua_release() after lg_api_fill(), on any thread, under the GIL. */
 #ifndef LG_RELEASE_H
 #define LG_RELEASE_H
 
 #include <string.h>
 
 #include "lua_api.h"
-
-typedef void *(*lg_lookup)(void *handle, const char *name);
 
 /* Copy the words of `from` up to the end of the one that the version's number ends. */
 static void lg_copy_release(char *to, size_t size, const char *from) {
