@@ -1,6 +1,9 @@
 #!/usr/bin/env python3
 """Check the C: its format, the compilers' strictest warnings as errors, clang-tidy, and the other platforms.
 
+It also checks that only csrc/lua/traits.h and the API's table ask which Lua it is, and that every function of Lua's API
+that is looked up is called.
+
 Takes sources and macros from csrc/build_native.py, so what is checked is what is built. clang-format sees every file;
 gcc, clang and clang-tidy see what this platform builds. Run from anywhere, in an environment with the `lint` group of
 pyproject.toml and cffi.
@@ -141,6 +144,22 @@ def gnu_words() -> list[str]:
     ]
 
 
+def version_questions() -> list[str]:
+    """List the places that ask which Lua it is, outside of the files that may.
+
+    Everything else asks for a property of csrc/lua/traits.h by name.
+    """
+    asks = re.compile(r"\b(LG_LUA|LG_JIT|LG_SINCE_\d+|LG_IS_PUC_51)\b")
+    tells = re.compile(r"lua/(traits\.h|lua_api\.h|lua(jit)?\d+\.c)$")
+    return [
+        f"{name}:{number}: asks for {match[0]}: csrc/lua/traits.h is the place for that"
+        for name in c_files()
+        if name.startswith("csrc/") and not tells.search(name)
+        for number, line in enumerate(Path(name).read_text(encoding="utf-8").splitlines(), 1)
+        if (match := asks.search(line))
+    ]
+
+
 def unused_names() -> list[str]:
     """List the functions of a Lua's API that csrc/lua/lua_api.h lists for it and that its instance never calls."""
     found = []
@@ -217,7 +236,7 @@ def main() -> int:
         if options.cross:
             said = [f"{place}: MSVC has no such word; csrc/os/compiler.h is the place for it" for place in gnu_words()]
         else:
-            said = unused_names()
+            said = [*version_questions(), *unused_names()]
         print("".join(f"{line}\n" for line in said), end="")
         failed += len(said)
     where = f"{len(CROSS_TARGETS)} platforms" if options.cross else f"{len(c_files())} files, {', '.join(compilers())}"

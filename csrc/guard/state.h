@@ -90,8 +90,8 @@ struct lg_state;
 
 struct lg_ops {
   const char *instance; /* lua54, ... */
-  int version;          /* 501..505 */
-  int jit;              /* 0, 20, 21 */
+  int64_t max_int;      /* the largest integer that its numbers hold exactly, with all below it */
+  int compiler_off;     /* it has a compiler, which is off */
   /* Make the Lua state and its sandbox. LG_OK, LG_NO_MEMORY. */
   int (*open)(struct lg_state *st);
   /* Close it; the state must not be running. */

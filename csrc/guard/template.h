@@ -10,7 +10,7 @@
 
 /* Make the table on top (popped) the state's globals: what load() and new chunks see. */
 static void lg_set_globals(lua_State *L) {
-#if LG_LUA == 501
+#if LG_HAS_GLOBALSINDEX
   lua_replace(L, LUA_GLOBALSINDEX);
 #else
   lua_rawseti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
@@ -22,8 +22,8 @@ static void lg_open_stock(lua_State *L, lua_CFunction open, const char *name) {
   lua_pushcfunction(L, open);
   lua_pushstring(L, name);
   lua_call(L, 1, 1);
-#if LG_LUA == 501
-  lua_pop(L, 1); /* 5.1's openers leave their table in the globals */
+#if LG_OPENERS_SET_GLOBALS
+  lua_pop(L, 1);
   lua_pushvalue(L, LUA_GLOBALSINDEX);
   (void)lua_getfield(L, -1, name[0] != '\0' ? name : "_G");
   lua_remove(L, -2);
@@ -42,7 +42,7 @@ static void lg_protect_strings(lua_State *L, int master) {
   lua_pop(L, 1);
 }
 
-#if LG_LUA == 501
+#if LG_HAS_FENV
 /* Empty the stock globals: 5.1 makes them the environment of every C function that was made so far. */
 static void lg_clear_stock_globals(lua_State *L) {
   lua_pushvalue(L, LUA_GLOBALSINDEX);
@@ -88,7 +88,7 @@ static void lg_run_prelude(lua_State *L, struct lg_state *st, int t) {
 static void lg_name_functions(lua_State *L, int t) {
   static const char *const libraries[] = {"string", "table", "math", "os", "coroutine", "utf8", NULL};
   lua_newtable(L);
-#if LG_LUA >= 502
+#if LG_NAMES_BY_MODULE
   lua_pushvalue(L, t);
   lua_setfield(L, -2, "_G");
   for (int i = 0; libraries[i] != NULL; i++) {
@@ -108,7 +108,7 @@ static void lg_env_build(lua_State *L, struct lg_state *st) {
   int t = lua_gettop(L);
   lg_open_stock(L, luaopen_base, "");
   lg_offer_base(L, t, t + 1);
-#if LG_LUA == 501
+#if LG_OPENERS_SET_GLOBALS
   (void)lua_getfield(L, t + 1, "coroutine"); /* opened with the base library */
 #else
   lg_open_stock(L, luaopen_coroutine, "coroutine");
@@ -128,7 +128,7 @@ static void lg_env_build(lua_State *L, struct lg_state *st) {
     lua_rawseti(L, -2, i + 1);
   }
   st->env_ref = luaL_ref(L, LUA_REGISTRYINDEX);
-#if LG_LUA == 501
+#if LG_HAS_FENV
   lg_clear_stock_globals(L);
 #endif
   lua_newtable(L); /* between runs; nothing of the stock globals stays reachable */

@@ -20,6 +20,8 @@
 #error "define LG_LUA, LG_JIT and LG_INSTANCE before including lua_api.h"
 #endif
 
+#include "traits.h"
+
 #define LG_CAT_(a, b) lg_##a##_##b
 #define LG_CAT(a, b) LG_CAT_(a, b)
 #define LG_NAME(x) LG_CAT(LG_INSTANCE, x) /* lg_lua54_x: an external name of this instance */

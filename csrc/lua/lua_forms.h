@@ -16,7 +16,7 @@
 #define luaL_typename(L, i) lua_typename(L, lua_type(L, (i)))
 #define luaL_argcheck(L, cond, arg, msg) ((void)((cond) || luaL_argerror(L, (arg), (msg))))
 
-#if LG_LUA == 501
+#if !LG_HAS_COMPARE
 #define lua_rawlen(L, i) lua_objlen(L, (i))
 #define LUA_OPEQ 0
 #define LUA_OPLT 1
@@ -39,23 +39,42 @@ static inline lua_Number lg_tonumberx(lua_State *L, int i, int *isnum) {
 #define LUA_OPLT 1
 #define lua_tonumber(L, i) lua_tonumberx(L, (i), NULL)
 #define lua_tointeger(L, i) lua_tointegerx(L, (i), NULL)
-#if LG_LUA == 502
+#endif
+
+#if LG_HAS_CALLK
 #define lua_call(L, n, r) lua_callk(L, (n), (r), 0, NULL)
 #define lua_pcall(L, n, r, f) lua_pcallk(L, (n), (r), (f), 0, NULL)
-#else
-#define lua_call(L, n, r) lua_callk(L, (n), (r), 0, NULL)
-#define lua_pcall(L, n, r, f) lua_pcallk(L, (n), (r), (f), 0, NULL)
+#endif
+
+#if LG_HAS_ROTATE
 #define lua_insert(L, i) lua_rotate(L, (i), 1)
 #define lua_remove(L, i) (lua_rotate(L, (i), -1), lua_pop(L, 1))
 #define lua_replace(L, i) (lua_copy(L, -1, (i)), lua_pop(L, 1))
 #endif
-#endif
 
-#if LG_LUA >= 504
+/* Make the table on top (popped) the globals of the Lua function at i, which is counted with the table there. */
+static inline void lg_set_function_globals(lua_State *L, int i) {
+#if LG_HAS_FENV
+  (void)lua_setfenv(L, i);
+#else
+  if (lua_setupvalue(L, i, 1) == NULL) lua_pop(L, 1);
+#endif
+}
+
+/* Compile a text that the reader gives. */
+static inline int lg_load_with(lua_State *L, lua_Reader reader, void *data, const char *name) {
+#if LG_LOAD_TAKES_MODE
+  return lua_load(L, reader, data, name, "t");
+#else
+  return lua_load(L, reader, data, name);
+#endif
+}
+
+#if LG_HAS_USER_VALUES
 #define lua_newuserdata(L, n) lua_newuserdatauv(L, (n), 0)
 #endif
 
-#if LG_LUA >= 503
+#if LG_HAS_INTEGERS
 #define lg_isinteger(L, i) lua_isinteger(L, (i))
 #else
 #define lg_isinteger(L, i) 0
@@ -66,7 +85,7 @@ static inline int lg_gc(lua_State *L, int what) { return lua_gc(L, what, 0); }
 
 /* One short step of the collector; not 0 when a cycle has ended with it. 5.5 reads a size_t. */
 static inline int lg_gc_step(lua_State *L) {
-#if LG_LUA >= 505
+#if LG_GC_STEP_IS_SIZE
   return lua_gc(L, LUA_GCSTEP, (size_t)0);
 #else
   return lua_gc(L, LUA_GCSTEP, 0);
@@ -75,10 +94,10 @@ static inline int lg_gc_step(lua_State *L) {
 
 /* Resume `co` with narg values on its stack; *nres says how many values it left there (5.4's form). */
 static inline int lg_resume(lua_State *co, lua_State *from, int narg, int *nres) {
-#if LG_LUA >= 504
+#if LG_RESUME_COUNTS
   return lua_resume(co, from, narg, nres);
 #else
-#if LG_LUA >= 502
+#if LG_RESUME_TAKES_FROM
   int status = lua_resume(co, from, narg);
 #else
   int status = lua_resume(co, narg);

@@ -17,7 +17,7 @@ static void lg_copy_release(char *to, size_t size, const char *from) {
   to[n] = '\0';
 }
 
-#if LG_JIT
+#if LG_HAS_JIT_VERSION
 /* What the jit library calls its version: the symbol that LuaJIT exports has the number in its name. */
 static int lg_version_body(lua_State *L) {
   char *to = lua_touserdata(L, 1);
@@ -50,7 +50,7 @@ static void lg_lua_release(lg_lookup lookup, void *handle, char *to, size_t size
     lg_copy_release(to, size, said);
     return;
   }
-#if LG_JIT
+#if LG_HAS_JIT_VERSION
   lg_read_release(to, size);
 #else
   /* "$LuaVersion: Lua 5.4.8  Copyright ...": lapi.c, since 5.1. */

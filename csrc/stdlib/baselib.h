@@ -26,10 +26,14 @@ static void lg_offer_c(lua_State *L, int t, const char *name, lua_CFunction f) {
 static void lg_offer_base(lua_State *L, int t, int stock) {
   static const char *const kept[] = {"assert",   "error",  "ipairs", "next", "pairs",  "pcall",    "rawequal",
                                      "rawget",   "rawset", "select", "type", "xpcall", "_VERSION", "getmetatable",
-#if LG_JIT
-                                     "tonumber", "unpack",
-#elif LG_LUA >= 502
+#if LG_HAS_RAWLEN
                                      "rawlen",
+#endif
+#if LG_TONUMBER_IS_STOCK
+                                     "tonumber",
+#endif
+#if LG_HAS_LOADSTRING && LG_UNPACK_IS_STOCK
+                                     "unpack",
 #endif
                                      NULL};
   for (int i = 0; kept[i] != NULL; i++) {
@@ -43,16 +47,14 @@ static void lg_offer_base(lua_State *L, int t, int stock) {
   lg_offer_c(L, t, "log", lg_log);
   lg_offer_c(L, t, "load", lg_load);
   lg_offer_c(L, t, "collectgarbage", lg_collectgarbage);
-#if !LG_JIT
+#if !LG_TONUMBER_IS_STOCK
   lg_offer_c(L, t, "tonumber", lg_tonumber);
 #endif
-#if LG_LUA == 501
-#if LG_JIT
-  lg_offer_c(L, t, "loadstring", lg_load);
-#else
+#if LG_HAS_LOADSTRING
   lg_offer_c(L, t, "loadstring", lg_loadstring);
-  lg_offer_c(L, t, "unpack", lg_tab_unpack);
 #endif
+#if LG_HAS_LOADSTRING && !LG_UNPACK_IS_STOCK
+  lg_offer_c(L, t, "unpack", lg_tab_unpack);
 #endif
 }
 

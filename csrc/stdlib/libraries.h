@@ -23,7 +23,7 @@ static void lg_open_libraries(lua_State *L, int t) {
     void (*open)(lua_State *L);
   } libraries[] = {
       {"string", lg_open_string}, {"table", lg_open_table}, {"math", lg_open_math}, {"os", lg_open_os},
-#if LG_LUA >= 503
+#if LG_HAS_UTF8
       {"utf8", lg_open_utf8},
 #endif
   };
@@ -31,13 +31,9 @@ static void lg_open_libraries(lua_State *L, int t) {
     libraries[i].open(L);
     lua_setfield(L, t, libraries[i].name);
   }
-#if LG_LUA == 502
+#if LG_HAS_BIT || LG_HAS_BIT32
   lg_open_bit(L);
-  lua_setfield(L, t, "bit32");
-#endif
-#if LG_JIT
-  lg_open_bit(L);
-  lua_setfield(L, t, "bit");
+  lua_setfield(L, t, LG_BIT_NAME);
 #endif
 }
 

@@ -34,38 +34,14 @@ static const char *lg_read_text(lua_State *L, void *data, size_t *size) {
   return n == 0 ? NULL : piece;
 }
 
-static int lg_load_with(lua_State *L, lua_Reader reader, void *data, const char *name) {
-#if LG_LUA == 501
-  return lua_load(L, reader, data, name);
-#else
-  return lua_load(L, reader, data, name, "t");
-#endif
-}
-
-#if LG_LUA >= 502 || LG_JIT
 /* Push the refusal of a text by load()'s mode. */
-static void lg_refuse_text(lua_State *L, const char *mode) {
-#if LG_JIT
-  (void)mode;
-  (void)lua_pushliteral(L, "attempt to load chunk with wrong mode");
-#else
-  (void)lua_pushfstring(L, "attempt to load a text chunk (mode is '%s')", mode);
-#endif
-}
+static void lg_refuse_text(lua_State *L, const char *mode) { (void)lua_pushfstring(L, LG_TEXT_WRONG_MODE, mode); }
 
 /* load()'s argument 3: the mode where it allows no text, else NULL. */
 static const char *lg_other_mode(lua_State *L) {
-  const char *mode = luaL_optlstring(L, 3, "t", NULL);
+  const char *mode = LG_LOAD_IS_NEW ? luaL_optlstring(L, 3, "t", NULL) : "t";
   return strchr(mode, 't') == NULL ? mode : NULL;
 }
-#else
-static void lg_refuse_text(lua_State *L, const char *mode) { (void)lua_pushstring(L, mode); }
-
-static const char *lg_other_mode(lua_State *L) {
-  (void)L;
-  return NULL;
-}
-#endif
 
 /* load()'s reader over a script's function: stack slot 1 is the function, 5 keeps the text it gave last. */
 static const char *lg_read_function(lua_State *L, void *data, size_t *size) {
@@ -122,7 +98,7 @@ static int lg_load(lua_State *L) {
   if (lua_isnone(L, 1)) luaL_checktype(L, 1, LUA_TFUNCTION);
   src.mode = lg_other_mode(L);
   lua_settop(L, 5);
-  int is_text = LG_LUA == 501 && !LG_JIT ? lua_type(L, 1) == LUA_TSTRING : lua_isstring(L, 1); /* or a number */
+  int is_text = LG_LOAD_IS_NEW ? lua_isstring(L, 1) : lua_type(L, 1) == LUA_TSTRING; /* or a number */
   if (is_text) {
     src.text = lua_tolstring(L, 1, &src.len);
     const char *name = lg_short_name(luaL_optlstring(L, 2, src.text, NULL), short_name, sizeof short_name);
@@ -148,25 +124,17 @@ static int lg_load(lua_State *L) {
     lua_insert(L, -2);
     return 2;
   }
-#if LG_LUA >= 502
-  if (has_env) {
+  if (has_env && LG_LOAD_IS_NEW && (!LG_HAS_FENV || lua_istable(L, 4))) {
     lua_pushvalue(L, 4);
-    if (lua_setupvalue(L, -2, 1) == NULL) lua_pop(L, 1);
+    lg_set_function_globals(L, -2);
   }
-#elif LG_JIT
-  if (has_env && lua_type(L, 4) == LUA_TTABLE) {
-    lua_pushvalue(L, 4);
-    (void)lua_setfenv(L, -2);
-  }
-#else
-  (void)has_env;
-#endif
   return 1;
 }
 
-#if LG_LUA == 501 && !LG_JIT
-/* loadstring(text [, name]), where load() takes no number for a text. */
+#if LG_HAS_LOADSTRING
+/* loadstring(text [, name]), which is load() itself where that takes texts. */
 static int lg_loadstring(lua_State *L) {
+  if (LG_LOAD_IS_NEW) return lg_load(L);
   (void)luaL_checklstring(L, 1, NULL);
   lua_settop(L, 2);
   return lg_load(L);

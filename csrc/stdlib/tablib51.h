@@ -50,7 +50,7 @@ static int lg_tab_foreachi(lua_State *L) {
   return 0;
 }
 
-#if LG_JIT == 21
+#if LG_TABLE_PLACE_IS_ANY
 static void lg_copy_element(lua_State *L, int a, lua_Number to, int b, lua_Number from) {
   lg_geti(L, b, lg_clip_int(from));
   lg_seti(L, a, lg_clip_int(to));

@@ -20,14 +20,14 @@ static int lg_handler(lua_State *L) {
 
 /* The arguments of xpcall after the function, with the handler wrapped. */
 static int lg_wrap_handler(lua_State *L) {
-#if LG_LUA <= 502 && !LG_JIT
+#if LG_XPCALL_WANTS_VALUE
   if (lua_isnone(L, 1)) {
     luaL_where(L, 2);
     (void)lua_pushliteral(L, "bad argument #2 to 'xpcall' (value expected)");
     lua_concat(L, 2);
     return lua_error(L);
   }
-#elif LG_LUA >= 503
+#elif LG_XPCALL_WANTS_FUNC
   if (!lua_isfunction(L, 1)) { /* else the stock function's complaint would name what it is called by in template.h */
     const char *given = luaL_typename(L, 1);
     luaL_where(L, 2);

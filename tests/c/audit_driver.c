@@ -72,7 +72,7 @@ static int audit(lua_State *L) {
   struct lg_state *st = lua_touserdata(L, 1);
   lua_settop(L, 0);
   lua_newtable(L);
-  lg_env_push(L, st, LG_ALL_GLOBALS);
+  lg_env_push(L, st, lg_all_globals);
   visit_later(L, "", "_G");
   lua_pushliteral(L, "");
   lua_insert(L, 2);
