@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from luagauge import LuaEngine, ScriptConfig, ScriptResult
+from luagauge import LUA_VERSIONS, LuaEngine, ScriptConfig, ScriptResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,15 +28,11 @@ class Version:
 
 
 VERSIONS = (
-    Version("5.1", "5.1", "lua51"),
-    Version("5.2", "5.2", "lua52"),
-    Version("5.3", "5.3", "lua53"),
-    Version("5.4", "5.4", "lua54"),
-    Version("5.5", "5.5", "lua55"),
+    *(Version(lua, lua, f"lua{lua.replace('.', '')}") for lua in LUA_VERSIONS if not lua.startswith("luajit")),
     Version("LuaJIT 2.1", "luajit2.1", "luajit21"),
     Version("LuaJIT 2.1, both interpreted", "luajit2.1", "luajit21", "jit.off()"),
 )
-LUA54 = VERSIONS[3]
+LUA54 = next(version for version in VERSIONS if version.lua == "5.4")
 
 
 def runtime(version: Version = LUA54, *, max_memory: int | None = None) -> Any:

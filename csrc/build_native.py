@@ -40,17 +40,8 @@ GUARD_SOURCES = [
     f"csrc/guard/tell_{SYSTEM}.c",
     "csrc/guard/watchdog.c",
 ]
-LUA_SOURCES = [
-    "csrc/lua/resolve.c",
-    # The core, once per Lua version.
-    "csrc/lua/lua51.c",
-    "csrc/lua/lua52.c",
-    "csrc/lua/lua53.c",
-    "csrc/lua/lua54.c",
-    "csrc/lua/lua55.c",
-    "csrc/lua/luajit20.c",
-    "csrc/lua/luajit21.c",
-]
+# resolve.c, and the core once per Lua version.
+LUA_SOURCES = sorted(path.as_posix() for path in Path("csrc/lua").glob("*.c"))
 
 NATIVE_SOURCES = [*CORE_SOURCES, *OS_SOURCES, *PROBE_SOURCES, *METER_SOURCES, *GUARD_SOURCES, *LUA_SOURCES]
 # buf.c has no state: each module has its own copy.

@@ -1,6 +1,9 @@
 #!/usr/bin/env python3
 """Check the C: its format, the compilers' strictest warnings as errors, clang-tidy, and the other platforms.
 
+It also checks that only csrc/lua/traits.h and the API's table ask which Lua it is, and that every function of Lua's API
+that is looked up is called.
+
 Takes sources and macros from csrc/build_native.py, so what is checked is what is built. clang-format sees every file;
 gcc, clang and clang-tidy see what this platform builds. Run from anywhere, in an environment with the `lint` group of
 pyproject.toml and cffi.
@@ -22,6 +25,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -140,6 +144,38 @@ def gnu_words() -> list[str]:
     ]
 
 
+def version_questions() -> list[str]:
+    """List the places that ask which Lua it is, outside of the files that may.
+
+    Everything else asks for a property of csrc/lua/traits.h by name.
+    """
+    asks = re.compile(r"\b(LG_LUA|LG_JIT|LG_SINCE_\d+|LG_IS_PUC_51)\b")
+    tells = re.compile(r"lua/(traits\.h|lua_api\.h|lua(jit)?\d+\.c)$")
+    return [
+        f"{name}:{number}: asks for {match[0]}: csrc/lua/traits.h is the place for that"
+        for name in c_files()
+        if name.startswith("csrc/") and not tells.search(name)
+        for number, line in enumerate(Path(name).read_text(encoding="utf-8").splitlines(), 1)
+        if (match := asks.search(line))
+    ]
+
+
+def unused_names() -> list[str]:
+    """List the functions of a Lua's API that csrc/lua/lua_api.h lists for it and that its instance never calls."""
+    found = []
+    for source in sorted(Path("csrc/lua").glob("lua*[0-9].c")):
+        command = [compilers()[0], "-E", "-P", "-Icsrc", str(source)]
+        text = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+        names = re.findall(r'\{"(lua\w+)", &', text)
+        words = Counter(re.findall(r"\w+", text))
+        declared = 3  # its pointer, its name and its pointer's address
+        found += [
+            f"{source}: {name} is listed in lua_api.h and never used" for name in names if words[name] == declared
+        ]
+        found += [] if names else [f"{source}: lists no function of Lua"]
+    return found
+
+
 def object_file(objects: Path, target: str, unit: Sequence[str]) -> str:
     """Name the object file of a unit, in a folder for its module and API: they share sources."""
     kind = "fast-t" if "-DPy_GIL_DISABLED=1" in unit else "fast" if "-isystem" in unit else "native"
@@ -197,10 +233,12 @@ def main() -> int:
             links = link_checks(Path(objects))
             checks += links
             failed = list(pool.map(passes, links)).count(False)
-        words = gnu_words() if options.cross else []
-        for place in words:
-            print(f"{place}: MSVC has no such word; csrc/os/compiler.h is the place for it")
-        failed += len(words)
+        if options.cross:
+            said = [f"{place}: MSVC has no such word; csrc/os/compiler.h is the place for it" for place in gnu_words()]
+        else:
+            said = [*version_questions(), *unused_names()]
+        print("".join(f"{line}\n" for line in said), end="")
+        failed += len(said)
     where = f"{len(CROSS_TARGETS)} platforms" if options.cross else f"{len(c_files())} files, {', '.join(compilers())}"
     print(f"C: {len(checks)} checks ({where}), {failed} failed")
     return 1 if failed or not checks else 0

@@ -93,7 +93,7 @@ static PyObject *engine_make(PyObject *module, struct lg_fast_state *fast, PyObj
   Py_INCREF(config);
   engine->config = config;
   engine->main_thread = main_thread;
-  engine->max_int = ops->version >= 503 ? LLONG_MAX : 1LL << 53;
+  engine->max_int = ops->max_int;
   engine->lock = PyThread_allocate_lock();
   if (engine->lock == NULL || lg_engine_settings(engine, config) < 0 ||
       open_state(engine, ops, environment, prelude) < 0) {

@@ -130,7 +130,7 @@ PyObject *lg_engine_result(struct lg_engine *engine, const struct lg_report *rp)
       {LG_NAME_ERROR, error},
       {LG_NAME_MEMORY, tracked ? make_memory(engine, rp) : none()},
       {LG_NAME_STOPPED, stopped},
-      {LG_NAME_JIT_OFF, PyBool_FromLong(st->ops->jit)},
+      {LG_NAME_JIT_OFF, PyBool_FromLong(st->ops->compiler_off)},
   };
   return lg_fast_make(engine->fast, LG_FAST_SCRIPT_RESULT, fields, sizeof fields / sizeof fields[0]);
 }

@@ -23,7 +23,7 @@
  * about as many levels as PUC Lua allows. */
 static inline const char *lg_c_floor(void) {
   const char *floor = lg_stack_floor();
-#if LG_JIT
+#if LG_C_CALLS_UNCOUNTED
   uintptr_t here = LG_FRAME_ADDRESS();
   if (here > LG_C_STACK_JIT && (uintptr_t)floor < here - LG_C_STACK_JIT) return (const char *)(here - LG_C_STACK_JIT);
 #endif

@@ -40,15 +40,15 @@ static void lg_env_push(lua_State *L, struct lg_state *st, uint64_t globals) {
   lua_createtable(L, 0, 8 + st->function_count);
   int env = lua_gettop(L);
   (void)lua_rawgeti(L, LUA_REGISTRYINDEX, st->env_ref);
-  for (int i = 0; i < LG_GLOBAL_COUNT - 1; i++) {
+  for (int i = 0; i < LG_GLOBAL_context; i++) {
     if ((globals >> i & 1) == 0) continue;
     (void)lua_rawgeti(L, env + 1, i + 1);
     if (lua_istable(L, -1)) lg_copy_library(L);
-    if (i == LG_GLOBAL_MATH) lg_random_begin(st);
+    if (i == LG_GLOBAL_math) lg_random_begin(st);
     lua_setfield(L, env, lg_globals[i]);
   }
   lua_settop(L, env);
-  if (globals >> (LG_GLOBAL_COUNT - 1) & 1) {
+  if (globals >> LG_GLOBAL_context & 1) {
     lg_push_empty_context(L);
     lua_setfield(L, env, "context");
   }
@@ -57,7 +57,7 @@ static void lg_env_push(lua_State *L, struct lg_state *st, uint64_t globals) {
     lg_push_function(L, i);
     lua_setfield(L, env, st->function_names[i]);
   }
-  if (globals == LG_ALL_GLOBALS) {
+  if (globals == lg_all_globals) {
     lua_pushvalue(L, env);
     lua_setfield(L, env, "_G");
   }
@@ -68,11 +68,7 @@ static void lg_env_push(lua_State *L, struct lg_state *st, uint64_t globals) {
 /* Give the function on top the globals at index env. */
 static void lg_bind_globals(lua_State *L, int env) {
   lua_pushvalue(L, env);
-#if LG_LUA == 501
-  (void)lua_setfenv(L, -2);
-#else
-  if (lua_setupvalue(L, -2, 1) == NULL) lua_pop(L, 1);
-#endif
+  lg_set_function_globals(L, -2);
 }
 
 #endif

@@ -5,7 +5,7 @@
 #ifndef LG_FAILURE_H
 #define LG_FAILURE_H
 
-#include "lib_base.h"
+#include "host_call.h"
 
 enum { LG_MESSAGE_MAX = 1 << 16 };
 
@@ -71,20 +71,15 @@ static int lg_on_error(lua_State *L) {
   lg_keep_cause(L, st);
   lg_keep_message(L, st, 1);
   if (lg_is_interrupted(st)) return 1;
-  lg_keep_traceback(L, st, 1, LG_LUA >= 502 ? "Slnt" : "Sln");
+  lg_keep_traceback(L, st, 1, LG_TELLS_TAIL_CALLS ? "Slnt" : "Sln");
   lua_settop(L, 1);
   return 1;
 }
 
 /* The line in "name:LINE: message", where Lua has shortened a long name to "..." and its end. */
 static int lg_syntax_line(const char *name, const char *message) {
-#if LG_LUA == 501 && !LG_JIT
-  enum { LONGEST = 72, SHORTENED = 75 }; /* luaX_lexerror shows up to MAXSRC (80) bytes, less the longest decoration */
-#else
-  enum { LONGEST = LUA_IDSIZE - 1, SHORTENED = LUA_IDSIZE - 1 };
-#endif
   size_t n = strlen(name + 1); /* past '@' */
-  if (n > LONGEST) n = SHORTENED;
+  if (n > LG_SYNTAX_NAME_MOST) n = LG_SYNTAX_NAME_CUT;
   if (strlen(message) <= n || message[n] != ':') return 0;
   int line = 0;
   for (const char *p = message + n + 1; *p >= '0' && *p <= '9' && line < 100000000; p++) line = line * 10 + (*p - '0');

@@ -49,7 +49,7 @@ static void lg_ops_arm(struct lg_state *st) {
   lua_State *L = st->running;
   int ending = lg_is_interrupted(st);
   if (L == NULL || (st->counted && !ending)) return;
-  if (LG_LUA >= 504 && st->arms >= LG_ARMS && lua_gethook(L) == lg_hook) return;
+  if (LG_HOOK_SET_IS_SLOW && st->arms >= LG_ARMS && lua_gethook(L) == lg_hook) return;
   st->arms += ending;
   (void)lua_sethook(L, lg_hook, LUA_MASKCOUNT, 1);
 }

@@ -7,33 +7,31 @@
 
 #include "poll.h"
 
-static const char *const lg_globals[] = {
-    "assert",       "error",        "ipairs",   "next",      "pairs",  "pcall",    "rawequal",
-    "rawget",       "rawset",       "select",   "type",      "xpcall", "tonumber", "_VERSION",
-    "getmetatable", "setmetatable", "tostring", "print",     "log",    "load",     "collectgarbage",
-#if LG_LUA == 501
-    "unpack",       "loadstring",
-#else
-    "rawlen",
-#endif
-    "math", /* at LG_GLOBAL_MATH */
-    "string",       "table",        "os",       "coroutine",
-#if LG_LUA == 502
-    "bit32",
-#endif
-#if LG_LUA >= 503
-    "utf8",
-#endif
-#if LG_JIT
-    "bit",
-#endif
-    "io",           "loadfile",     "dofile",   "require", /* there when a prelude offers them */
-    "context",
-};
+/* X(name, whether this Lua's runs may have it): the allow-list. */
+/* clang-format off */
+#define LG_GLOBALS(X) \
+  X(assert, 1) X(error, 1) X(ipairs, 1) X(next, 1) X(pairs, 1) X(pcall, 1) X(rawequal, 1) X(rawget, 1) X(rawset, 1) \
+  X(rawlen, LG_HAS_RAWLEN) X(select, 1) X(type, 1) X(xpcall, 1) X(tonumber, 1) X(tostring, 1) X(getmetatable, 1) \
+  X(setmetatable, 1) X(collectgarbage, 1) X(print, 1) X(log, 1) X(load, 1) X(loadstring, LG_HAS_LOADSTRING) \
+  X(unpack, LG_HAS_LOADSTRING) X(_VERSION, 1) \
+  X(math, 1) X(string, 1) X(table, 1) X(os, 1) X(coroutine, 1) X(utf8, LG_HAS_UTF8) X(bit, LG_HAS_BIT) \
+  X(bit32, LG_HAS_BIT32) \
+  X(io, 1) X(loadfile, 1) X(dofile, 1) X(require, 1) /* there when a prelude offers them */ \
+  X(context, 1) /* the host's, and the last */
+/* clang-format on */
 
-enum { LG_GLOBAL_COUNT = sizeof lg_globals / sizeof lg_globals[0], LG_GLOBAL_MATH = 21 + (LG_LUA == 501 ? 2 : 1) };
+#define LG_GLOBAL_INDEX(name, has) LG_GLOBAL_##name,
+enum { LG_GLOBALS(LG_GLOBAL_INDEX) LG_GLOBAL_COUNT };
+#undef LG_GLOBAL_INDEX
+
+#define LG_GLOBAL_NAME(name, has) (has) ? #name : "",
+static const char *const lg_globals[] = {LG_GLOBALS(LG_GLOBAL_NAME)};
+#undef LG_GLOBAL_NAME
+
 _Static_assert(LG_GLOBAL_COUNT <= 63, "one bit each");
-#define LG_ALL_GLOBALS (((uint64_t)1 << LG_GLOBAL_COUNT) - 1)
+_Static_assert(LG_GLOBAL_context == LG_GLOBAL_COUNT - 1, "what comes before it is in every state's template");
+#define LG_GLOBAL_BIT(name, has) | (uint64_t)(has) << LG_GLOBAL_##name
+static const uint64_t lg_all_globals = 0 LG_GLOBALS(LG_GLOBAL_BIT);
 
 static int lg_is_word(const char *s, size_t len, const char *word) {
   return word[0] == s[0] && strlen(word) == len && memcmp(word, s, len) == 0;
@@ -69,7 +67,7 @@ static uint64_t lg_mentioned(const struct lg_state *st, const char *s, size_t le
     if (lg_is_interrupted(st)) break;
     size_t start = i;
     while (i < len && (isalnum((unsigned char)s[i]) || s[i] == '_')) i++;
-    if (lg_opens_everything(s + start, i - start)) return LG_ALL_GLOBALS;
+    if (lg_opens_everything(s + start, i - start)) return lg_all_globals;
     int g = lg_global_index(s + start, i - start);
     if (g >= 0) bits |= (uint64_t)1 << g;
   }

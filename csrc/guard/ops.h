@@ -20,7 +20,7 @@ static void lg_ops_release(struct lg_state *st, int ref, int collects) {
   lg_state_keep(st);
 }
 
-#if LG_JIT
+#if LG_HAS_FFI
 /* LuaJIT opens its FFI by itself at the first literal such as 1LL (lj_lex.c), and where memory is refused half-way, or the
  * library's table is collected, goes on with tables that are gone. So it is opened here, while nothing is refused, and its
  * table kept, which no script can reach. */
@@ -34,7 +34,7 @@ static void lg_open_ffi(lua_State *L) {
 static int lg_open_body(lua_State *L) {
   struct lg_state *st = lua_touserdata(L, 1);
   lua_settop(L, 0);
-#if LG_JIT
+#if LG_HAS_FFI
   lg_open_ffi(L);
 #endif
   lg_env_build(L, st);
@@ -49,7 +49,7 @@ static int lg_panic(lua_State *L) {
   return 0;
 }
 
-#if LG_JIT
+#if LG_HAS_OWN_ALLOCATOR
 /* LuaJIT's own allocator, counted in front of: where its blocks must lie in addresses of 32 bits (all 64-bit builds of 2.0), and
  * where there is no reservation. A refusal inside lua_newstate() loses registers of its caller's (lj_vm_cpcall saves too few),
  * and only with a reservation is it certain that the first blocks are there. Blocks that luaL_newstate() made go back to it as
@@ -65,19 +65,20 @@ static lua_State *lg_new_chained(struct lg_state *st) {
 #endif
 
 static lua_State *lg_new_state(struct lg_state *st) {
-#if LG_JIT == 20
+#if !LG_NEWSTATE_TAKES_OURS
   return lg_new_chained(st);
 #else
   int reserved = lg_arena_reserve(&st->meter.arena, st->range_bytes);
-#if LG_JIT
+#if LG_HAS_OWN_ALLOCATOR
   lua_State *L = reserved ? lua_newstate(lg_meter_alloc, st) : NULL;
   return L != NULL ? L : lg_new_chained(st);
-#elif LG_LUA >= 505
-  (void)reserved;
-  return lua_newstate(lg_meter_alloc, st, luaL_makeseed(NULL));
 #else
   (void)reserved;
+#if LG_NEWSTATE_TAKES_SEED
+  return lua_newstate(lg_meter_alloc, st, luaL_makeseed(NULL));
+#else
   return lua_newstate(lg_meter_alloc, st);
+#endif
 #endif
 #endif
 }
@@ -90,7 +91,7 @@ static int lg_ops_open(struct lg_state *st) {
   if (L == NULL) return LG_NO_MEMORY;
   st->L = L;
   (void)lua_atpanic(L, lg_panic);
-#if LG_JIT
+#if LG_HAS_COMPILER
   (void)luaJIT_setmode(L, 0, LG_JIT_ENGINE_OFF); /* compiled code never looks at hooks: no deadline could end it */
 #endif
   int status = lg_protected(L, lg_open_body, st);
@@ -104,7 +105,7 @@ static int lg_ops_open(struct lg_state *st) {
 
 /* All that a state has lies in its arena, and goes with that. */
 static void lg_ops_close(struct lg_state *st) {
-#if LG_JIT
+#if LG_HAS_OWN_ALLOCATOR
   if (st->L != NULL && st->meter.chained != NULL) {
     /* lua_close tears LuaJIT's allocator down only when it finds it in place. */
     lua_setallocf(st->L, st->meter.chained, st->meter.chained_ud);
@@ -117,8 +118,8 @@ static void lg_ops_close(struct lg_state *st) {
 /* Written by lg_..._resolve() alone, before the first state is made; see lua_api.h. */
 static struct lg_ops lg_ops_table = {
     .instance = LG_INSTANCE_NAME,
-    .version = LG_LUA,
-    .jit = LG_JIT,
+    .max_int = LG_HAS_INTEGERS ? INT64_MAX : (int64_t)1 << 53,
+    .compiler_off = LG_HAS_COMPILER,
     .open = lg_ops_open,
     .close = lg_ops_close,
     .compile = lg_ops_compile,
@@ -127,7 +128,7 @@ static struct lg_ops lg_ops_table = {
     .arm = lg_ops_arm,
 };
 
-/* Fill lg_api from a loaded shared object: lookup(handle, name) is lg_library_find() or a test's own. Once a state of this Lua
+/* Fill the API's pointers from a loaded shared object: lookup(handle, name) is lg_library_find() or a test's own. Once a state of this Lua
  * was made, what it stands on cannot be exchanged: NULL goes to *missing then, else the name of what is missing. */
 const struct lg_ops *LG_NAME(resolve)(lg_lookup lookup, void *handle, const char **missing) {
   static void *from;
@@ -135,16 +136,8 @@ const struct lg_ops *LG_NAME(resolve)(lg_lookup lookup, void *handle, const char
     *missing = NULL;
     return NULL;
   }
-  struct lg_api_table table;
-  for (size_t i = 0; i < sizeof lg_api_entries / sizeof lg_api_entries[0]; i++) {
-    void *symbol = lookup(handle, lg_api_entries[i].name);
-    if (symbol == NULL) {
-      *missing = lg_api_entries[i].name;
-      return NULL;
-    }
-    memcpy((char *)&table + lg_api_entries[i].offset, &symbol, sizeof symbol);
-  }
-  lg_api = table;
+  *missing = lg_api_fill(lookup, handle);
+  if (*missing != NULL) return NULL;
   from = handle;
   lg_lua_release(lookup, handle, lg_ops_table.lua_release, sizeof lg_ops_table.lua_release);
   const void *const *own = lookup(handle, "luagauge_text");

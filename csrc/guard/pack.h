@@ -50,7 +50,7 @@ static int lg_pack_number(struct lg_packer *p, int idx) {
   int64_t i = 0;
   double d = 0;
   int whole = 0;
-#if LG_LUA >= 503
+#if LG_HAS_INTEGERS
   whole = lg_isinteger(p->L, idx);
   if (whole)
     i = (int64_t)lua_tointeger(p->L, idx);
@@ -92,7 +92,7 @@ static int lg_pack_list(struct lg_packer *p, int idx, size_t len) {
   p->key[p->depth - 1] = 0;
   for (size_t i = 1; i <= len; i++) {
     p->index[p->depth - 1] = (lua_Integer)i;
-#if LG_LUA >= 503
+#if LG_HAS_INTEGERS
     (void)lua_rawgeti(p->L, idx, (lua_Integer)i);
 #else
     lua_rawgeti(p->L, idx, (int)i);
@@ -118,7 +118,7 @@ static int lg_pack_boolean_key(struct lg_packer *p, int table, int value) {
 
 static int lg_pack_number_key(struct lg_packer *p, int idx) {
   int64_t zero = 0;
-  if (LG_LUA >= 503 || lua_tonumber(p->L, idx) != 0) return lg_pack_number(p, idx);
+  if (LG_HAS_INTEGERS || lua_tonumber(p->L, idx) != 0) return lg_pack_number(p, idx);
   return lg_wire_word(p->out, LG_W_INT, &zero) == 0 ? LG_PACK_OK : LG_PACK_NO_MEMORY; /* -0 is the same key as 0 */
 }
 

@@ -11,7 +11,7 @@
 #include "../lua/lua_api.h"
 #include "state.h"
 
-#if LG_LUA >= 502
+#if LG_TELLS_TAIL_CALLS
 #define LG_NOT_A_TAIL_CALL(ar) ((ar)->istailcall = 0)
 #else
 #define LG_NOT_A_TAIL_CALL(ar) ((void)(ar))
@@ -39,14 +39,14 @@ static void lg_trace_level(struct lg_buf *b, const lua_Debug *ar) {
                               : snprintf(line, sizeof line, "\n\t%s: in ", ar->short_src);
   (void)lg_buf_append(b, line, (size_t)n);
   if (ar->namewhat != NULL && *ar->namewhat != '\0')
-    n = snprintf(line, sizeof line, "%s '%.80s'", LG_LUA >= 503 ? ar->namewhat : "function", ar->name);
+    n = snprintf(line, sizeof line, "%s '%.80s'", LG_TELLS_NAME_KIND ? ar->namewhat : "function", ar->name);
   else if (*ar->what == 'm')
     n = snprintf(line, sizeof line, "main chunk");
   else
     n = snprintf(line, sizeof line, *ar->what == 'C' || *ar->what == 't' ? "?" : "function <%s:%d>", ar->short_src,
                  ar->linedefined);
   (void)lg_buf_append(b, line, (size_t)n);
-#if LG_LUA >= 502
+#if LG_TELLS_TAIL_CALLS
   if (ar->istailcall) (void)lg_buf_append(b, "\n\t(...tail calls...)", 20);
 #endif
 }
@@ -72,7 +72,7 @@ static void lg_keep_traceback(lua_State *L, struct lg_state *st, int level, cons
 /* Note where the run was when its end was first raised. No names: finding them takes time that it has not. */
 static void lg_keep_place(lua_State *L, struct lg_state *st) {
   st->rp->line = lg_current_line(L, 0);
-  lg_keep_traceback(L, st, 0, LG_LUA >= 502 ? "Slt" : "Sl");
+  lg_keep_traceback(L, st, 0, LG_TELLS_TAIL_CALLS ? "Slt" : "Sl");
 }
 
 #endif

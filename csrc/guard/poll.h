@@ -53,7 +53,7 @@ static int lg_memory_error(lua_State *L, size_t n) {
   struct lg_meter *m = &lg_state_of(L)->meter;
   size_t left = m->limit > m->current ? m->limit - m->current : 0;
   if (m->limit != LG_NO_LIMIT) {
-    const size_t most = LG_JIT ? (size_t)INT_MAX - 4096 : SIZE_MAX / 4;
+    const size_t most = LG_BLOCK_MOST;
     if (n <= left) n = left + 1;
     if (left < most) {
       (void)lua_newuserdata(L, n < most ? n : most);

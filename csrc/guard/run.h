@@ -13,7 +13,7 @@ enum { LG_BUFFER_KEEP = 1 << 16 };
 /* Call fn(L) protected, with ud as its only argument; leaves the stack as it was, whatever happens. LUA_OK or a status, whose
  * text is kept where nothing more is known. */
 static int lg_protected(lua_State *L, lua_CFunction fn, void *ud) {
-#if LG_LUA == 501
+#if LG_HAS_CPCALL
   int status = lua_cpcall(L, fn, ud);
 #else
   lua_pushcfunction(L, fn); /* a C function without upvalues: pushing it allocates nothing */

@@ -138,8 +138,7 @@ static void lg_run_limited(lua_State *L, struct lg_state *st, size_t start) {
  * collection begins without any. (What is not worth cleaning, Lua collects by itself only once a run has made seven times as
  * much.) */
 static int lg_begins_clean(const struct lg_request *rq) {
-  static const char name[] = "collectgarbage";
-  return rq->ref < 0 || (rq->globals >> lg_global_index(name, sizeof name - 1) & 1) != 0;
+  return rq->ref < 0 || (rq->globals >> LG_GLOBAL_collectgarbage & 1) != 0;
 }
 
 static int lg_run_body(lua_State *L) {

@@ -90,8 +90,8 @@ struct lg_state;
 
 struct lg_ops {
   const char *instance; /* lua54, ... */
-  int version;          /* 501..505 */
-  int jit;              /* 0, 20, 21 */
+  int64_t max_int;      /* the largest integer that its numbers hold exactly, with all below it */
+  int compiler_off;     /* it has a compiler, which is off */
   /* Make the Lua state and its sandbox. LG_OK, LG_NO_MEMORY. */
   int (*open)(struct lg_state *st);
   /* Close it; the state must not be running. */
@@ -137,7 +137,7 @@ struct lg_state {
   struct lg_compiled compiled;        /* what compiling took in a run that compiles its script */
   const struct lg_request *rq;        /* the run in progress, else NULL */
   struct lg_report *rp;
-  struct lg_buf scratch; /* bytes that are about to become one string (lib_rep.h) */
+  struct lg_buf scratch; /* bytes that are about to become one string (stdlib/rep.h) */
   struct lg_buf output, logs, message, traceback, path, args, result;
   size_t log_entries;        /* this run's */
   size_t log_bytes;          /* of their messages */
@@ -150,9 +150,9 @@ struct lg_state {
   int no_hard_stop;          /* the host does without */
   int counted;               /* the run has max_instructions; not asked of rq, which a greenlet's stack may hold */
   int env_ref;               /* registry: template of the globals */
-  struct lg_boxed *boxes;    /* blocks of this run's string buffers (strbuf.h) */
+  struct lg_boxed *boxes;    /* blocks of this run's string buffers (stdlib/strbuf.h) */
   size_t box_run;            /* tells this run's boxes from earlier ones' */
-  int box_ref;               /* registry: metatable of string buffers (strbuf.h) */
+  int box_ref;               /* registry: metatable of string buffers (stdlib/strbuf.h) */
   int idle_ref;              /* registry: the empty globals between runs */
   int error_ref;             /* registry: the last error value that a host function or the sandbox raised */
   int error_kind;            /* enum lg_error_kind */
@@ -164,7 +164,7 @@ struct lg_state {
   size_t prelude_len;
   size_t base_bytes;      /* current in the image; without one, after the last full collection */
   size_t collected_bytes; /* current after the last full collection */
-  uint64_t random[4];     /* math.random's generator; lg_random_begin() (lib_math.h) makes it fresh for a run */
+  uint64_t random[4];     /* math.random's generator; lg_random_begin() (stdlib/mathlib.h) makes it fresh for a run */
 };
 
 /* What the watchdog calls for a state's run. */

@@ -4,85 +4,13 @@
 #ifndef LG_TEMPLATE_H
 #define LG_TEMPLATE_H
 
-#include "lib_base.h"
-#include "lib_coroutine.h"
-#include "libs.h"
+#include "../stdlib/libraries.h"
+#include "host_call.h"
 #include "mention.h"
-
-static void lg_offer_c(lua_State *L, int t, const char *name, lua_CFunction f) {
-  lua_pushcfunction(L, f);
-  lua_setfield(L, t, name);
-}
-
-/* xpcall around the stock one, in Lua so that it stays a tail call: yields and messages are the stock function's. */
-static void lg_offer_xpcall(lua_State *L, int t) {
-  static const char source[] = "local x, w = ... return function(f, ...) return x(f, w(...)) end";
-  struct lg_load_source src = {lg_state_of(L), source, sizeof source - 1, 0, NULL};
-  if (lg_load_with(L, lg_read_text, &src, "=xpcall") != LUA_OK) lua_error(L);
-  (void)lua_getfield(L, t, "xpcall");
-  lua_pushcfunction(L, lg_wrap_handler);
-  lua_call(L, 2, 1);
-  lua_setfield(L, t, "xpcall");
-}
-
-static void lg_offer_base(lua_State *L, int t, int stock) {
-  static const char *const kept[] = {"assert",   "error",  "ipairs", "next", "pairs",  "pcall",    "rawequal",
-                                     "rawget",   "rawset", "select", "type", "xpcall", "_VERSION", "getmetatable",
-#if LG_JIT
-                                     "tonumber", "unpack",
-#elif LG_LUA >= 502
-                                     "rawlen",
-#endif
-                                     NULL};
-  for (int i = 0; kept[i] != NULL; i++) {
-    (void)lua_getfield(L, stock, kept[i]);
-    lua_setfield(L, t, kept[i]);
-  }
-  lg_offer_xpcall(L, t);
-  lg_offer_c(L, t, "setmetatable", lg_setmetatable);
-  lg_offer_c(L, t, "tostring", lg_base_tostring);
-  lg_offer_c(L, t, "print", lg_print);
-  lg_offer_c(L, t, "log", lg_log);
-  lg_offer_c(L, t, "load", lg_load);
-  lg_offer_c(L, t, "collectgarbage", lg_collectgarbage);
-#if !LG_JIT
-  lg_offer_c(L, t, "tonumber", lg_tonumber);
-#endif
-#if LG_LUA == 501
-#if LG_JIT
-  lg_offer_c(L, t, "loadstring", lg_load);
-#else
-  lg_offer_c(L, t, "loadstring", lg_loadstring);
-  lg_offer_c(L, t, "unpack", lg_tab_unpack);
-#endif
-#endif
-}
-
-/* The coroutine library; the stock one is the table on top (replaced). */
-static void lg_open_coroutine(lua_State *L) {
-  static const char *const kept[] = {"create", "status", "running", "yield", "isyieldable", NULL};
-  int stock = lua_gettop(L);
-  lua_createtable(L, 0, 8);
-  for (int i = 0; kept[i] != NULL; i++) {
-    (void)lua_getfield(L, stock, kept[i]);
-    lua_setfield(L, -2, kept[i]);
-  }
-  lua_pushcfunction(L, lg_co_resume);
-  lua_setfield(L, -2, "resume");
-  (void)lua_getfield(L, stock, "create");
-  lua_pushcclosure(L, lg_co_wrap, 1);
-  lua_setfield(L, -2, "wrap");
-#if LG_LUA >= 504
-  (void)lua_getfield(L, stock, "status");
-  lua_pushcclosure(L, lg_co_close, 1);
-  lua_setfield(L, -2, "close");
-#endif
-  lua_replace(L, stock);
-}
 
 /* Make the table on top (popped) the state's globals: what load() and new chunks see. */
 static void lg_set_globals(lua_State *L) {
-#if LG_LUA == 501
+#if LG_HAS_GLOBALSINDEX
   lua_replace(L, LUA_GLOBALSINDEX);
 #else
   lua_rawseti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
@@ -94,8 +22,8 @@ static void lg_open_stock(lua_State *L, lua_CFunction open, const char *name) {
   lua_pushcfunction(L, open);
   lua_pushstring(L, name);
   lua_call(L, 1, 1);
-#if LG_LUA == 501
-  lua_pop(L, 1); /* 5.1's openers leave their table in the globals */
+#if LG_OPENERS_SET_GLOBALS
+  lua_pop(L, 1);
   lua_pushvalue(L, LUA_GLOBALSINDEX);
   (void)lua_getfield(L, -1, name[0] != '\0' ? name : "_G");
   lua_remove(L, -2);
@@ -114,7 +42,7 @@ static void lg_protect_strings(lua_State *L, int master) {
   lua_pop(L, 1);
 }
 
-#if LG_LUA == 501
+#if LG_HAS_FENV
 /* Empty the stock globals: 5.1 makes them the environment of every C function that was made so far. */
 static void lg_clear_stock_globals(lua_State *L) {
   lua_pushvalue(L, LUA_GLOBALSINDEX);
@@ -129,13 +57,6 @@ static void lg_clear_stock_globals(lua_State *L) {
   lua_pop(L, 1);
 }
 #endif
-
-static void lg_push_function(lua_State *L, int index) {
-  lua_pushinteger(L, index);
-  lua_pushcclosure(L, lg_call_function, 1);
-}
-
-static int lg_is_internal(const char *name) { return strchr(name, '.') != NULL; }
 
 /* Run the host's prelude: a chunk that gets the internal functions by name and some of the globals, of which it may add to
  * the os library, and returns a table of further globals. It runs while the state is made: its text is the host's own. */
@@ -167,7 +88,7 @@ static void lg_run_prelude(lua_State *L, struct lg_state *st, int t) {
 static void lg_name_functions(lua_State *L, int t) {
   static const char *const libraries[] = {"string", "table", "math", "os", "coroutine", "utf8", NULL};
   lua_newtable(L);
-#if LG_LUA >= 502
+#if LG_NAMES_BY_MODULE
   lua_pushvalue(L, t);
   lua_setfield(L, -2, "_G");
   for (int i = 0; libraries[i] != NULL; i++) {
@@ -187,7 +108,7 @@ static void lg_env_build(lua_State *L, struct lg_state *st) {
   int t = lua_gettop(L);
   lg_open_stock(L, luaopen_base, "");
   lg_offer_base(L, t, t + 1);
-#if LG_LUA == 501
+#if LG_OPENERS_SET_GLOBALS
   (void)lua_getfield(L, t + 1, "coroutine"); /* opened with the base library */
 #else
   lg_open_stock(L, luaopen_coroutine, "coroutine");
@@ -207,7 +128,7 @@ static void lg_env_build(lua_State *L, struct lg_state *st) {
     lua_rawseti(L, -2, i + 1);
   }
   st->env_ref = luaL_ref(L, LUA_REGISTRYINDEX);
-#if LG_LUA == 501
+#if LG_HAS_FENV
   lg_clear_stock_globals(L);
 #endif
   lua_newtable(L); /* between runs; nothing of the stock globals stays reachable */

@@ -59,7 +59,7 @@ static void lg_unpack_number(lua_State *L, struct lg_reader *r, int tag) {
   if (tag == LG_W_INT) {
     int64_t i = 0;
     lg_unpack_take(L, r, &i, sizeof i);
-#if LG_LUA >= 503
+#if LG_HAS_INTEGERS
     lua_pushinteger(L, (lua_Integer)i);
 #else
     lua_pushnumber(L, (lua_Number)i); /* the encoder lets no integer through that a double cannot hold */

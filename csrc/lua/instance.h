@@ -1,5 +1,5 @@
-/* Everything that is compiled once per Lua version. Included by lua51.c and its siblings after LG_LUA, LG_JIT and
- * LG_INSTANCE are defined. */
+/* Everything that is compiled once per Lua version. Included by lua51.c and its siblings, which say
+ * which version it is. */
 #define _GNU_SOURCE /* gmtime_r and localtime_r */
 #include <stdio.h>
 #include <stdlib.h>

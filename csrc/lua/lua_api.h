@@ -2,11 +2,10 @@
  *
  * Included once per instance (csrc/lua/lua51.c and its siblings), after LG_LUA (501..505), LG_JIT (0, 20 or 21) and
  * LG_INSTANCE (lua51, ...) are defined. Everything written against this header is therefore compiled once per Lua
- * version, with that version's constants, and calls it through one static table of function pointers, `lg_api`.
- * Code uses the manual's names (lua_gettop, lua_pcall, ...); where versions differ in name or signature this header
- * gives the 5.4 form.
+ * version, with that version's constants. Each function of the manual (lua_gettop, lua_rawget, ...) is a static pointer of
+ * that name here; where versions differ in name or signature, lua_forms.h gives the 5.4 form.
  *
- * Contract: lg_api is filled once by lg_api_resolve() under the GIL before any state of that version exists, and is
+ * Contract: the pointers are filled once by lg_api_fill() under the GIL before any state of that version exists, and are
  * read-only from then on (any thread, any signal handler). The functions themselves follow the Lua manual; whatever
  * can raise a Lua error may only be called inside a protected call. */
 #ifndef LG_LUA_API_H
@@ -15,10 +14,13 @@
 #include <limits.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #ifndef LG_LUA
 #error "define LG_LUA, LG_JIT and LG_INSTANCE before including lua_api.h"
 #endif
+
+#include "traits.h"
 
 #define LG_CAT_(a, b) lg_##a##_##b
 #define LG_CAT(a, b) LG_CAT_(a, b)
@@ -121,17 +123,13 @@ struct lua_Debug {
 
 /* X(return type, name, parameters): every function this project calls, in the form the version exports. */
 #define LG_API_COMMON(X) \
-  X(void, lua_close, (lua_State *)) \
-  X(lua_State *, lua_newthread, (lua_State *)) \
   X(lua_CFunction, lua_atpanic, (lua_State *, lua_CFunction)) \
   X(int, lua_gettop, (lua_State *)) \
   X(void, lua_settop, (lua_State *, int)) \
   X(void, lua_pushvalue, (lua_State *, int)) \
   X(int, lua_checkstack, (lua_State *, int)) \
   X(void, lua_xmove, (lua_State *, lua_State *, int)) \
-  X(int, lua_isnumber, (lua_State *, int)) \
   X(int, lua_isstring, (lua_State *, int)) \
-  X(int, lua_iscfunction, (lua_State *, int)) \
   X(int, lua_type, (lua_State *, int)) \
   X(const char *, lua_typename, (lua_State *, int)) \
   X(int, lua_rawequal, (lua_State *, int, int)) \
@@ -139,7 +137,6 @@ struct lua_Debug {
   X(const char *, lua_tolstring, (lua_State *, int, size_t *)) \
   X(void *, lua_touserdata, (lua_State *, int)) \
   X(lua_State *, lua_tothread, (lua_State *, int)) \
-  X(lua_CFunction, lua_tocfunction, (lua_State *, int)) \
   X(const void *, lua_topointer, (lua_State *, int)) \
   X(void, lua_pushnil, (lua_State *)) \
   X(void, lua_pushnumber, (lua_State *, lua_Number)) \
@@ -148,13 +145,11 @@ struct lua_Debug {
   X(void, lua_pushcclosure, (lua_State *, lua_CFunction, int)) \
   X(void, lua_pushboolean, (lua_State *, int)) \
   X(void, lua_pushlightuserdata, (lua_State *, void *)) \
-  X(int, lua_pushthread, (lua_State *)) \
   X(LG_RET, lua_gettable, (lua_State *, int)) \
   X(LG_RET, lua_getfield, (lua_State *, int, const char *)) \
   X(LG_RET, lua_rawget, (lua_State *, int)) \
   X(void, lua_createtable, (lua_State *, int, int)) \
   X(int, lua_getmetatable, (lua_State *, int)) \
-  X(void, lua_settable, (lua_State *, int)) \
   X(void, lua_setfield, (lua_State *, int, const char *)) \
   X(void, lua_rawset, (lua_State *, int)) \
   X(int, lua_setmetatable, (lua_State *, int)) \
@@ -163,19 +158,14 @@ struct lua_Debug {
   X(int, lua_next, (lua_State *, int)) \
   X(void, lua_concat, (lua_State *, int)) \
   X(lua_Alloc, lua_getallocf, (lua_State *, void **)) \
-  X(void, lua_setallocf, (lua_State *, lua_Alloc, void *)) \
   X(int, lua_getstack, (lua_State *, int, lua_Debug *)) \
   X(int, lua_getinfo, (lua_State *, const char *, lua_Debug *)) \
   X(lua_Hook, lua_gethook, (lua_State *)) \
-  X(const char *, lua_getupvalue, (lua_State *, int, int)) \
-  X(const char *, lua_setupvalue, (lua_State *, int, int)) \
   X(int, luaL_getmetafield, (lua_State *, int, const char *)) \
   X(int, luaL_argerror, (lua_State *, int, const char *)) \
   X(const char *, luaL_checklstring, (lua_State *, int, size_t *)) \
   X(const char *, luaL_optlstring, (lua_State *, int, const char *, size_t *)) \
   X(lua_Number, luaL_checknumber, (lua_State *, int)) \
-  X(lua_Number, luaL_optnumber, (lua_State *, int, lua_Number)) \
-  X(lua_Integer, luaL_checkinteger, (lua_State *, int)) \
   X(lua_Integer, luaL_optinteger, (lua_State *, int, lua_Integer)) \
   X(void, luaL_checkstack, (lua_State *, int, const char *)) \
   X(void, luaL_checktype, (lua_State *, int, int)) \
@@ -186,15 +176,13 @@ struct lua_Debug {
   X(void, luaL_unref, (lua_State *, int, int)) \
   X(int, luaopen_base, (lua_State *)) \
   X(int, luaopen_table, (lua_State *)) \
-  X(int, luaopen_io, (lua_State *)) \
   X(int, luaopen_os, (lua_State *)) \
   X(int, luaopen_string, (lua_State *)) \
   X(int, luaopen_math, (lua_State *))
 
 #if LG_LUA == 501
 #define LG_API_VERSION(X) \
-  X(lua_State *, lua_newstate, (lua_Alloc, void *)) \
-  X(lua_State *, luaL_newstate, (void)) \
+  X(int, lua_isnumber, (lua_State *, int)) \
   X(void, lua_insert, (lua_State *, int)) \
   X(void, lua_remove, (lua_State *, int)) \
   X(void, lua_replace, (lua_State *, int)) \
@@ -208,26 +196,35 @@ struct lua_Debug {
   X(void, lua_rawgeti, (lua_State *, int, int)) \
   X(void, lua_rawseti, (lua_State *, int, int)) \
   X(void *, lua_newuserdata, (lua_State *, size_t)) \
-  X(void, lua_getfenv, (lua_State *, int)) \
   X(int, lua_setfenv, (lua_State *, int)) \
   X(void, lua_call, (lua_State *, int, int)) \
   X(int, lua_pcall, (lua_State *, int, int, int)) \
   X(int, lua_cpcall, (lua_State *, lua_CFunction, void *)) \
   X(int, lua_load, (lua_State *, lua_Reader, void *, const char *)) \
-  X(int, lua_yield, (lua_State *, int)) \
   X(int, lua_resume, (lua_State *, int)) \
   X(int, lua_gc, (lua_State *, int, int)) \
   X(int, lua_sethook, (lua_State *, lua_Hook, int, int)) \
-  LG_API_JIT(X)
+  LG_API_51(X) LG_API_JIT(X) LG_API_JIT21(X)
 #if LG_JIT
+#define LG_API_51(X)
 #define LG_API_JIT(X) \
-  X(void, luaL_traceback, (lua_State *, lua_State *, const char *, int)) \
+  X(void, lua_close, (lua_State *)) \
+  X(void, lua_setallocf, (lua_State *, lua_Alloc, void *)) \
+  X(lua_State *, luaL_newstate, (void)) \
   X(int, luaopen_bit, (lua_State *)) \
   X(int, luaopen_jit, (lua_State *)) \
   X(int, luaopen_ffi, (lua_State *)) \
   X(int, luaJIT_setmode, (lua_State *, int, int))
 #else
+#define LG_API_51(X) \
+  X(lua_State *, lua_newstate, (lua_Alloc, void *)) \
+  X(lua_Integer, luaL_checkinteger, (lua_State *, int))
 #define LG_API_JIT(X)
+#endif
+#if LG_JIT == 21
+#define LG_API_JIT21(X) X(lua_State *, lua_newstate, (lua_Alloc, void *))
+#else
+#define LG_API_JIT21(X)
 #endif
 #else /* 5.2 and later */
 #define LG_API_VERSION(X) \
@@ -238,27 +235,24 @@ struct lua_Debug {
   X(const char *, lua_pushlstring, (lua_State *, const char *, size_t)) \
   X(const char *, lua_pushstring, (lua_State *, const char *)) \
   X(void, lua_len, (lua_State *, int)) \
-  X(void, lua_arith, (lua_State *, int)) \
   X(int, lua_load, (lua_State *, lua_Reader, void *, const char *, const char *)) \
-  X(void, luaL_traceback, (lua_State *, lua_State *, const char *, int)) \
-  X(const char *, luaL_tolstring, (lua_State *, int, size_t *)) \
+  X(const char *, lua_setupvalue, (lua_State *, int, int)) \
+  X(lua_Integer, luaL_checkinteger, (lua_State *, int)) \
   X(int, luaopen_coroutine, (lua_State *)) \
   LG_API_52(X) LG_API_53(X) LG_API_54(X)
 #if LG_LUA == 502
 #define LG_API_52(X) \
+  X(int, lua_isnumber, (lua_State *, int)) \
   X(lua_State *, lua_newstate, (lua_Alloc, void *)) \
   X(void, lua_insert, (lua_State *, int)) \
   X(void, lua_remove, (lua_State *, int)) \
   X(void, lua_replace, (lua_State *, int)) \
-  X(void, lua_copy, (lua_State *, int, int)) \
   X(size_t, lua_rawlen, (lua_State *, int)) \
   X(void, lua_rawgeti, (lua_State *, int, int)) \
   X(void, lua_rawseti, (lua_State *, int, int)) \
   X(void *, lua_newuserdata, (lua_State *, size_t)) \
   X(void, lua_callk, (lua_State *, int, int, int, lua_CFunction)) \
   X(int, lua_pcallk, (lua_State *, int, int, int, int, lua_CFunction)) \
-  X(int, lua_yieldk, (lua_State *, int, int, lua_CFunction)) \
-  X(int, lua_getctx, (lua_State *, int *)) \
   X(int, lua_resume, (lua_State *, lua_State *, int)) \
   X(int, lua_gc, (lua_State *, int, int)) \
   X(int, lua_sethook, (lua_State *, lua_Hook, int, int)) \
@@ -278,8 +272,6 @@ struct lua_Debug {
   X(void, lua_seti, (lua_State *, int, lua_Integer)) \
   X(void, lua_callk, (lua_State *, int, int, lua_KContext, lua_KFunction)) \
   X(int, lua_pcallk, (lua_State *, int, int, int, lua_KContext, lua_KFunction)) \
-  X(int, lua_yieldk, (lua_State *, int, lua_KContext, lua_KFunction)) \
-  X(int, lua_isyieldable, (lua_State *)) \
   X(size_t, lua_stringtonumber, (lua_State *, const char *)) \
   X(void, lua_sethook, (lua_State *, lua_Hook, int, int)) \
   X(int, luaopen_utf8, (lua_State *))
@@ -297,7 +289,6 @@ struct lua_Debug {
   X(void *, lua_newuserdatauv, (lua_State *, size_t, int)) \
   X(int, lua_resume, (lua_State *, lua_State *, int, int *)) \
   X(int, lua_gc, (lua_State *, int, ...)) \
-  X(void, lua_toclose, (lua_State *, int)) \
   X(int, lua_closethread, (lua_State *, lua_State *)) \
   X(int, luaL_typeerror, (lua_State *, int, const char *))
 #if LG_LUA == 504
@@ -312,25 +303,43 @@ struct lua_Debug {
 #endif
 /* clang-format on */
 
-#define LG_API_ALL(X) LG_API_COMMON(X) LG_API_VERSION(X)
+/* What a test's driver asks for beside that. */
+#ifndef LG_API_DRIVER
+#define LG_API_DRIVER(X)
+#endif
 
-struct lg_api_table {
-#define LG_API_FIELD(ret, name, params) ret(*name) params;
-  LG_API_ALL(LG_API_FIELD)
-#undef LG_API_FIELD
-};
-static struct lg_api_table lg_api;
+#define LG_API_ALL(X) LG_API_COMMON(X) LG_API_VERSION(X) LG_API_DRIVER(X)
 
-/* Where each function's pointer goes. (Before lua_names.h turns the names into macros.) */
+#define LG_API_POINTER(ret, name, params) static ret(*name) params;
+LG_API_ALL(LG_API_POINTER)
+#undef LG_API_POINTER
+
+/* Where each function's pointer goes. */
 static const struct {
   const char *name;
-  size_t offset;
+  void *pointer;
 } lg_api_entries[] = {
-#define LG_API_ENTRY(ret, name, params) {#name, offsetof(struct lg_api_table, name)},
+#define LG_API_ENTRY(ret, name, params) {#name, &name},
     LG_API_ALL(LG_API_ENTRY)
 #undef LG_API_ENTRY
 };
 
-#include "lua_names.h"
+enum { LG_API_COUNT = sizeof lg_api_entries / sizeof lg_api_entries[0] };
+
+typedef void *(*lg_lookup)(void *handle, const char *name);
+
+/* Point every function at what the look-up finds in a loaded shared object. NULL; or the name of the first that is missing,
+ * and then none has changed. */
+static const char *lg_api_fill(lg_lookup lookup, void *handle) {
+  void *found[LG_API_COUNT];
+  for (int i = 0; i < LG_API_COUNT; i++) {
+    found[i] = lookup(handle, lg_api_entries[i].name);
+    if (found[i] == NULL) return lg_api_entries[i].name;
+  }
+  for (int i = 0; i < LG_API_COUNT; i++) memcpy(lg_api_entries[i].pointer, &found[i], sizeof found[i]);
+  return NULL;
+}
+
+#include "lua_forms.h"
 
 #endif

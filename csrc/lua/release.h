@@ -1,14 +1,12 @@
 /* Which release of Lua was found, as its own headers name it: "Lua 5.4.8", "LuaJIT 2.1.1774638290". Once per Lua version.
  *
- * Contract: lg_lua_release() after lg_api was filled, on any thread, under the GIL. */
+ * Contract: lg_lua_release() after lg_api_fill(), on any thread, under the GIL. */
 #ifndef LG_RELEASE_H
 #define LG_RELEASE_H
 
 #include <string.h>
 
 #include "lua_api.h"
-
-typedef void *(*lg_lookup)(void *handle, const char *name);
 
 /* Copy the words of `from` up to the end of the one that the version's number ends. */
 static void lg_copy_release(char *to, size_t size, const char *from) {
@@ -19,7 +17,7 @@ static void lg_copy_release(char *to, size_t size, const char *from) {
   to[n] = '\0';
 }
 
-#if LG_JIT
+#if LG_HAS_JIT_VERSION
 /* What the jit library calls its version: the symbol that LuaJIT exports has the number in its name. */
 static int lg_version_body(lua_State *L) {
   char *to = lua_touserdata(L, 1);
@@ -52,7 +50,7 @@ static void lg_lua_release(lg_lookup lookup, void *handle, char *to, size_t size
     lg_copy_release(to, size, said);
     return;
   }
-#if LG_JIT
+#if LG_HAS_JIT_VERSION
   lg_read_release(to, size);
 #else
   /* "$LuaVersion: Lua 5.4.8  Copyright ...": lapi.c, since 5.1. */

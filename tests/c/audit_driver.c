@@ -2,6 +2,10 @@
  *
  * Starts where a script starts (all its globals, a string, a number, nil, a function, a coroutine) and follows table
  * entries, metatables, upvalues and environments. One line each: the shortest path found first, and whether it is C. */
+#define LG_API_DRIVER(X)                                                                                               \
+  X(int, lua_iscfunction, (lua_State *, int))                                                                          \
+  X(const char *, lua_getupvalue, (lua_State *, int, int))                                                             \
+  X(lua_State *, lua_newthread, (lua_State *))
 #include LG_INSTANCE_FILE
 #include "os/library.h"
 
@@ -13,6 +17,7 @@ static struct {
   int depth;
 } queue[MAX_SEEN];
 static int queued;
+static void (*audit_getfenv)(lua_State *, int); /* lua_getfenv: 5.1 and LuaJIT; else NULL */
 
 /* Put the value on top (popped) into the table of values to visit (index 1), unless it was met before. */
 static void visit_later(lua_State *L, const char *path, const char *step) {
@@ -58,17 +63,16 @@ static void visit_function(lua_State *L, const char *path) {
     (void)snprintf(step, sizeof step, "<upvalue %d>", i);
     visit_later(L, path, step);
   }
-#if LG_LUA == 501
-  lua_getfenv(L, 2);
+  if (audit_getfenv == NULL) return;
+  audit_getfenv(L, 2);
   visit_later(L, path, "<environment>");
-#endif
 }
 
 static int audit(lua_State *L) {
   struct lg_state *st = lua_touserdata(L, 1);
   lua_settop(L, 0);
   lua_newtable(L);
-  lg_env_push(L, st, LG_ALL_GLOBALS);
+  lg_env_push(L, st, lg_all_globals);
   visit_later(L, "", "_G");
   lua_pushliteral(L, "");
   lua_insert(L, 2);
@@ -104,6 +108,8 @@ int main(int argc, char **argv) {
   const char *missing = why;
   void *handle = argc > 1 ? lg_library_open(argv[1], why, sizeof why) : NULL;
   const struct lg_ops *ops = handle == NULL ? NULL : LG_NAME(resolve)(lg_library_find, handle, &missing);
+  void *getfenv = handle == NULL ? NULL : lg_library_find(handle, "lua_getfenv");
+  memcpy(&audit_getfenv, &getfenv, sizeof getfenv);
   struct lg_state *st = ops == NULL ? NULL : lg_state_new(ops, 1, names, 0, NULL);
   if (st == NULL || ops->open(st) != LG_OK) {
     fprintf(stderr, "no Lua: %s\n", missing);

@@ -10,16 +10,16 @@
 #ifndef LG_LIB_ALL_H
 #define LG_LIB_ALL_H
 
-#include "guard/lib_base.h"
-#include "guard/strbuf.h"
-#include "guard/lib_find.h"
-#include "guard/lib_string.h"
-#include "guard/lib_table.h"
-#include "guard/lib_utf8.h"
-#include "guard/lib_math.h"
-#include "guard/lib_os.h"
-#include "guard/lib_bit.h"
-#include "guard/lib_tonumber.h"
+#include "stdlib/garbage.h"
+#include "stdlib/strbuf.h"
+#include "stdlib/find.h"
+#include "stdlib/strlib.h"
+#include "stdlib/tablib.h"
+#include "stdlib/utf8lib.h"
+#include "stdlib/mathlib.h"
+#include "stdlib/oslib.h"
+#include "stdlib/bitlib.h"
+#include "stdlib/tonumber.h"
 
 #define LG_STRINGIFY_(x) #x
 #define LG_STRINGIFY(x) LG_STRINGIFY_(x)

@@ -14,12 +14,15 @@
  *   limit(bytes or nil)    how much the Lua heap may grow from here
  *   heap()                 bytes in use
  * Exit code 0, or 1 with the error on stderr.
- * LG_DRIVER_LIBS, when defined, names a header to include instead of guard/lib_find.h: it defines
+ * LG_DRIVER_LIBS, when defined, names a header to include instead of stdlib/find.h: it defines
  * lg_driver_open(lua_State *L), which leaves the two tables on the stack, `stock` below `ours`. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#define LG_API_DRIVER(X)                                                                                               \
+  X(void, lua_close, (lua_State *))                                                                                    \
+  X(int, luaopen_io, (lua_State *))
 #include "lua/lua_api.h"
 #include "guard/cputime.h"
 #include "guard/stackfloor.h"
@@ -30,7 +33,7 @@
 #ifdef LG_DRIVER_LIBS
 #include LG_DRIVER_LIBS
 #else
-#include "guard/lib_find.h"
+#include "stdlib/find.h"
 
 static void lg_driver_open(lua_State *L) {
   lua_pushcfunction(L, luaopen_string);
@@ -263,18 +266,10 @@ static int lg_drv_resolve(const char *path) {
     fprintf(stderr, "%s\n", why);
     return -1;
   }
-  /* The fields by their order: their names are macros for calls through the table. */
-#define LG_DRV_NAME(ret, name, params) #name,
-  static const char *const names[] = {LG_API_ALL(LG_DRV_NAME)};
-#undef LG_DRV_NAME
-  _Static_assert(sizeof lg_api == sizeof names / sizeof names[0] * sizeof(void *), "one pointer for each name");
-  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-    void *symbol = lg_library_find(handle, names[i]);
-    if (symbol == NULL) {
-      fprintf(stderr, "%s does not export %s\n", path, names[i]);
-      return -1;
-    }
-    memcpy((char *)&lg_api + i * sizeof symbol, &symbol, sizeof symbol);
+  const char *missing = lg_api_fill(lg_library_find, handle);
+  if (missing != NULL) {
+    fprintf(stderr, "%s does not export %s\n", path, missing);
+    return -1;
   }
   return 0;
 }

@@ -13,6 +13,7 @@ from __future__ import annotations
 import functools
 import importlib.util
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -79,8 +80,17 @@ class Version:
 
 CARRIED = os.environ.get("LUAGAUGE_C_TEST_LUAS")
 """Where the modules are that a wheel would carry; None where the Luas of lupa, or those built here, are tested."""
-PUC = tuple(Version(f"lua5{minor}", 500 + minor) for minor in range(1, 6))
-LUAJIT = tuple(Version(f"luajit2{minor}", 501, 20 + minor) for minor in range(1 if systems.WINDOWS else 0, 2))
+
+
+def said_by(source: Path) -> Version:
+    """Return the version that one of csrc/lua/lua*.c says it is."""
+    said = dict(re.findall(r"#define (LG_\w+) (\w+)", source.read_text(encoding="utf-8")))
+    return Version(said["LG_INSTANCE"], int(said["LG_LUA"]), int(said["LG_JIT"]))
+
+
+EVERY = tuple(said_by(source) for source in sorted((ROOT / "csrc" / "lua").glob("lua*[0-9].c")))
+PUC = tuple(version for version in EVERY if not version.jit)
+LUAJIT = tuple(version for version in EVERY if version.jit and not (systems.WINDOWS and version.name == "luajit20"))
 VERSIONS = {version.name: version for version in (*PUC, *LUAJIT)}
 
 

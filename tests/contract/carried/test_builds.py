@@ -23,16 +23,14 @@ HOST = targets.host()
 WINDOWS = targets.Target("windows", "x86_64")
 MINGW = pytest.mark.skipif(shutil.which("x86_64-w64-mingw32-gcc") is None, reason="mingw's gcc is not installed")
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="it builds with options of gcc and clang")
-NUMBERS = {"lua51": (501, 0), "lua52": (502, 0), "lua53": (503, 0), "lua54": (504, 0), "lua55": (505, 0)}
-API = {**NUMBERS, "luajit21": (501, 21)}
 
 
 def asked_for(lua: str, folder: Path) -> set[str]:
     """Return the functions that the core looks up in a Lua: those that csrc/lua/lua_api.h lists for its version."""
-    number, jit = API[lua]
+    source = (ROOT / "csrc" / "lua" / f"{lua}.c").read_text(encoding="utf-8")
+    defines = ["=".join(pair) for pair in re.findall(r"#define (LG_\w+) (\w+)", source)]
     probe = folder / "probe.c"
     probe.write_text('#include "lua/lua_api.h"\n')
-    defines = [f"LG_LUA={number}", f"LG_JIT={jit}", f"LG_INSTANCE={lua}"]
     said = compilers.choose(HOST, None).preprocess(probe, [str(ROOT / "csrc")], defines)
     return set(re.findall(r'\{"(lua\w+)",', said))
 

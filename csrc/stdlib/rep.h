@@ -1,9 +1,9 @@
 /* string.rep: the one function that makes a long string out of nothing, without a second copy in the Lua heap. Compiled once
- * per Lua version; contract as in lib_string.h. */
-#ifndef LG_LIB_REP_H
-#define LG_LIB_REP_H
+ * per Lua version; contract as in strlib.h. */
+#ifndef LG_STDLIB_REP_H
+#define LG_STDLIB_REP_H
 
-#include "lib_args.h"
+#include "args.h"
 
 #define LG_REP_DIRECT ((size_t)1 << 20) /* shorter ones are not worth joining pieces */
 
@@ -26,14 +26,12 @@ static void lg_repeat(lua_State *L, char *p, size_t unit, size_t total) {
 
 /* The repetitions of a value that does not fit: as the version at hand fails. */
 static int lg_rep_too_large(lua_State *L) {
-#if LG_JIT == 20
-  return luaL_error(L, "string length overflow");
-#elif LG_JIT
-  (void)lua_newuserdata(L, (size_t)INT_MAX - 4096); /* LuaJIT 2.1 calls this a lack of memory: so does this */
+#if LG_REP_LACKS_MEMORY
+  (void)lua_newuserdata(L, LG_BLOCK_MOST);
   (void)lua_pushliteral(L, "not enough memory");
   return lua_error(L);
 #else
-  return luaL_error(L, "resulting string too large");
+  return luaL_error(L, LG_TEXT_REP_TOO_LARGE);
 #endif
 }
 
@@ -102,7 +100,7 @@ static int lg_str_rep(lua_State *L) {
   size_t seplen = 0;
   const char *s = luaL_checklstring(L, 1, &len);
   lg_index count = lg_checkindex(L, 2);
-#if LG_LUA >= 502 || LG_JIT
+#if LG_REP_TAKES_SEPARATOR
   const char *sep = luaL_optlstring(L, 3, "", &seplen);
 #else
   const char *sep = "";
@@ -111,11 +109,11 @@ static int lg_str_rep(lua_State *L) {
     (void)lua_pushliteral(L, "");
     return 1;
   }
-  size_t max = LG_JIT ? (size_t)0x7fffff00 : LG_REP_MAX;
+  const size_t max = LG_REP_MOST;
   if (len > max - seplen || len + seplen > max / (size_t)count) return lg_rep_too_large(L);
   struct lg_unit u = {s, len, sep, seplen, len + seplen};
   size_t total = (size_t)count * u.size - seplen;
-  if (LG_LUA >= 503 && total > LG_REP_DIRECT && count > 1)
+  if (LG_JOINS_IN_PLACE && total > LG_REP_DIRECT && count > 1)
     lg_rep_joined(L, &u, (size_t)count, total);
   else
     lg_rep_direct(L, &u, total);

@@ -11,12 +11,12 @@
  *   returns: other values may come and go above it. Growing needs one more free stack slot for a moment.
  * - Sizes are bytes. Every function but lg_sb_init() may raise a Lua error (memory, or a size no size_t can hold).
  * - A pointer from lg_sb_reserve() is valid until the next call that takes the buffer. */
-#ifndef LG_STRBUF_H
-#define LG_STRBUF_H
+#ifndef LG_STDLIB_STRBUF_H
+#define LG_STDLIB_STRBUF_H
 
 #include <string.h>
 
-#include "poll.h"
+#include "../guard/poll.h"
 
 #define LG_SB_LOCAL 512
 #define LG_SB_BOXED ((size_t)16 << 10)

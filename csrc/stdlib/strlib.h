@@ -1,30 +1,21 @@
-/* The string library of the sandbox, but for pattern matching (lib_match*.h), format (lib_format.h) and binary packing
- * (lib_pack.h). Compiled once per Lua version; include after tostring.h, strbuf.h and lib_match*.h.
+/* The string library of the sandbox, but for pattern matching (match.h), format (format.h) and binary packing
+ * (binary.h). Compiled once per Lua version.
  *
  * Contract: C functions that hostile scripts call, each on the run's thread inside the guarded call. Results and error
  * messages are those of the version at hand. Every loop over bytes looks at the deadline once per LG_CHUNK bytes, every
  * loop over arguments once per argument (turning one huge numeral into a number takes long enough). No dump: bytecode
  * is neither made nor loaded. */
-#ifndef LG_LIB_STRING_H
-#define LG_LIB_STRING_H
+#ifndef LG_STDLIB_STRLIB_H
+#define LG_STDLIB_STRLIB_H
 
 #include <ctype.h>
 
-#include "lib_args.h"
-#include "lib_format.h"
-#include "lib_pack.h"
+#include "args.h"
+#include "binary.h"
+#include "find.h"
+#include "format.h"
+#include "rep.h"
 #include "strbuf.h"
-
-/* The largest result the version's string.rep makes before it speaks of "resulting string too large". */
-#if LG_LUA >= 505
-#define LG_REP_MAX ((size_t)INT64_MAX < SIZE_MAX ? (size_t)INT64_MAX : SIZE_MAX)
-#elif LG_LUA >= 503
-#define LG_REP_MAX ((size_t)INT_MAX)
-#else
-#define LG_REP_MAX (SIZE_MAX / 2)
-#endif
-
-#include "lib_rep.h" /* with LG_CHUNK and LG_REP_MAX */
 
 static int lg_str_len(lua_State *L) {
   size_t len;
@@ -48,8 +39,8 @@ static size_t lg_range_end(int64_t pos, size_t len) {
   return (size_t)((int64_t)len + pos + 1);
 }
 
-/* Positions in 5.1's and 5.2's string functions are not cut to int as other arguments are. */
-#if LG_LUA <= 502 && !LG_JIT
+/* Positions in a string. */
+#if LG_STRING_INDEX_WIDE
 #define lg_checkpos(L, arg) luaL_checkinteger(L, (arg))
 #define lg_optpos(L, arg, def) luaL_optinteger(L, (arg), (def))
 #else
@@ -77,7 +68,7 @@ static int lg_str_byte(lua_State *L) {
   size_t end = lg_range_end(last, len);
   if (start > end) return 0;
   size_t n = end - start + 1;
-#if LG_JIT
+#if LG_HAS_OWN_ALLOCATOR
   if (n > 8000) return luaL_error(L, "string slice too long"); /* LuaJIT's LUAI_MAXCSTACK */
 #endif
   if (n >= INT_MAX) return luaL_error(L, "string slice too long");
@@ -95,7 +86,7 @@ static int lg_str_char(lua_State *L) {
   for (int i = 1; i <= n; i++) {
     lg_poll(st, L);
     lg_index c = lg_checkindex(L, i);
-    luaL_argcheck(L, c >= 0 && c <= UCHAR_MAX, i, LG_LUA == 501 ? "invalid value" : "value out of range");
+    luaL_argcheck(L, c >= 0 && c <= UCHAR_MAX, i, LG_HAS_FENV ? "invalid value" : "value out of range");
     p[i - 1] = (char)(unsigned char)c;
   }
   lg_sb_added(&b, (size_t)n);
@@ -121,7 +112,7 @@ static int lg_str_reverse(lua_State *L) {
 
 /* Upper and lower case as the version sees it: the C library's (and so the process's locale) or, in LuaJIT, ASCII. */
 static int lg_upper_of(int c) {
-#if LG_JIT
+#if LG_QUOTES_ASCII
   return c >= 'a' && c <= 'z' ? c - 32 : c;
 #else
   return toupper(c);
@@ -129,7 +120,7 @@ static int lg_upper_of(int c) {
 }
 
 static int lg_lower_of(int c) {
-#if LG_JIT
+#if LG_QUOTES_ASCII
   return c >= 'A' && c <= 'Z' ? c + 32 : c;
 #else
   return tolower(c);
@@ -162,12 +153,12 @@ static void lg_open_string(lua_State *L) {
       {"byte", lg_str_byte},       {"char", lg_str_char},         {"format", lg_str_format},
       {"len", lg_str_len},         {"lower", lg_str_lower},       {"rep", lg_str_rep},
       {"reverse", lg_str_reverse}, {"sub", lg_str_sub},           {"upper", lg_str_upper},
-#if LG_LUA >= 503
+#if LG_HAS_PACK
       {"pack", lg_str_pack},       {"packsize", lg_str_packsize}, {"unpack", lg_str_unpack},
 #endif
   };
   lg_lib_new(L, luaopen_string, "string", list, sizeof list / sizeof list[0]);
-#if LG_JIT
+#if LG_FORMAT_BY_STOCK
   lua_pushcfunction(L, luaopen_string);
   lua_call(L, 0, 1);
   (void)lua_getfield(L, -1, "format");

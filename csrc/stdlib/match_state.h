@@ -1,10 +1,10 @@
 /* The state of one pattern match under way: subject, pattern, captures, the pattern's sets, and the price of every step.
- * Compiled once per Lua version; part of lib_match.h, whose contract it shares. */
-#ifndef LG_MATCH_STATE_H
-#define LG_MATCH_STATE_H
+ * Compiled once per Lua version; part of match.h, whose contract it shares. */
+#ifndef LG_STDLIB_MATCH_STATE_H
+#define LG_STDLIB_MATCH_STATE_H
 
 #include "match_class.h"
-#include "poll.h"
+#include "../guard/poll.h"
 
 #define LG_M_CAPTURES 32
 #define LG_M_SETS 4                     /* sets of one pattern held ready */
@@ -13,14 +13,6 @@
 #define LG_M_PIECE ((size_t)1 << 18)    /* bytes that memchr or memcmp go over at a stretch: some ten microseconds */
 #define LG_M_OPEN (-1)                  /* length of a capture not closed yet */
 #define LG_M_POSITION (-2)              /* of a position capture */
-#define LG_M_NUL_ENDS (LG_LUA == 501)   /* a NUL ends the pattern: 5.1 and LuaJIT */
-#if LG_LUA == 501 && !LG_JIT
-#define LG_M_DEPTH 1000 /* nested calls of lg_m_run(), each of 160 bytes of the C stack */
-#define LG_M_SURE 100   /* so many are always possible */
-#else
-#define LG_M_DEPTH 200
-#define LG_M_SURE 200
-#endif
 
 struct lg_match {
   const char *begin; /* subject */
@@ -66,7 +58,7 @@ static void lg_m_init(struct lg_match *m, lua_State *L, const char *s, size_t s_
   m->begin = s;
   m->end = s + s_len;
   m->p = p;
-  m->p_end = p + (LG_M_NUL_ENDS ? lg_until_nul(L, p, p_len) : p_len);
+  m->p_end = p + (LG_PATTERN_ENDS_AT_NUL ? lg_until_nul(L, p, p_len) : p_len);
   m->L = L;
   m->steps = LG_M_STEPS;
   m->lead_known = 0;

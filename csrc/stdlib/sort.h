@@ -1,16 +1,16 @@
 /* table.sort: the quicksort of the version at hand, comparison by comparison, with a look at the deadline before each.
- * Compiled once per Lua version; part of lib_table.h.
+ * Compiled once per Lua version; part of tablib.h.
  *
- * Contract: as in lib_table.h. The table is stack index 1, the order function (or nil) index 2. An order function that
+ * Contract: as in tablib.h. The table is stack index 1, the order function (or nil) index 2. An order function that
  * contradicts itself, or a table that changes meanwhile, ends in an error or in some permutation, never outside the
  * table; recursion goes into the smaller part only, so its depth is at most 32. */
-#ifndef LG_LIB_SORT_H
-#define LG_LIB_SORT_H
+#ifndef LG_STDLIB_SORT_H
+#define LG_STDLIB_SORT_H
 
 #include <time.h>
 
-#include "cstack.h"
-#include "lib_args.h"
+#include "../guard/cstack.h"
+#include "args.h"
 
 /* t[i], t[j] = the two values on top: the upper one goes to i. */
 static void lg_sort_set(lua_State *L, lg_index i, lg_index j) {
@@ -71,15 +71,15 @@ static void lg_sort_pivot(lua_State *L, lg_index mid, lg_index up) {
 }
 
 /* Where the two scans of a partition have gone too far for a consistent order. */
-#if LG_LUA >= 503
+#if LG_SORT_IS_NEW
 #define LG_SORT_PAST_UP(i, up) ((i) == (up) - 1)
 #define LG_SORT_PAST_LO(j, i, lo) ((j) < (i))
-#elif LG_LUA == 502 || LG_JIT
-#define LG_SORT_PAST_UP(i, up) ((i) >= (up))
-#define LG_SORT_PAST_LO(j, i, lo) ((j) <= (lo))
-#else
+#elif LG_SORT_IS_LOOSE
 #define LG_SORT_PAST_UP(i, up) ((i) > (up))
 #define LG_SORT_PAST_LO(j, i, lo) ((j) < (lo))
+#else
+#define LG_SORT_PAST_UP(i, up) ((i) >= (up))
+#define LG_SORT_PAST_LO(j, i, lo) ((j) <= (lo))
 #endif
 
 /* Split t[lo..up] around the pivot on top of the stack (popped); returns the pivot's final place. */
@@ -98,7 +98,7 @@ static lg_index lg_sort_split(lua_State *L, lg_index lo, lg_index up) {
     if (j < i) break;
     lg_sort_set(L, i, j);
   }
-#if LG_LUA >= 503
+#if LG_SORT_IS_NEW
   lua_pop(L, 1);
   lg_sort_set(L, up - 1, i);
 #else
@@ -110,7 +110,7 @@ static lg_index lg_sort_split(lua_State *L, lg_index lo, lg_index up) {
   return i;
 }
 
-#if LG_LUA >= 503
+#if LG_SORT_IS_NEW
 /* A number no script knows in advance, against orders made to be slow. */
 static unsigned lg_sort_random(void) { return (unsigned)clock() + (unsigned)time(NULL) * 2654435761u; }
 
@@ -125,7 +125,7 @@ static void lg_sort_range(lua_State *L, lg_index lo, lg_index up, unsigned rnd) 
   while (lo < up) {
     lg_sort_ends(L, lo, up);
     if (up - lo == 1) return;
-#if LG_LUA >= 503
+#if LG_SORT_IS_NEW
     lg_index mid = lg_sort_middle(lo, up, rnd);
 #else
     lg_index mid = (int)(((unsigned)lo + (unsigned)up) / 2);
@@ -143,7 +143,7 @@ static void lg_sort_range(lua_State *L, lg_index lo, lg_index up, unsigned rnd) 
       smaller = up - p;
       up = p - 1;
     }
-#if LG_LUA >= 503
+#if LG_SORT_IS_NEW
     if ((up - lo) / 128 > smaller) rnd = lg_sort_random();
 #else
     (void)smaller;

@@ -1,18 +1,18 @@
-/* string.format with the deadline looked at once per item. Compiled once per Lua version; after tostring.h, strbuf.h.
+/* string.format with the deadline looked at once per item. Compiled once per Lua version.
  *
- * Contract: as in lib_string.h. Specifications are parsed and refused as in the version at hand; numbers are formatted
+ * Contract: as in strlib.h. Specifications are parsed and refused as in the version at hand; numbers are formatted
  * by the C library as stock Lua does, in LuaJIT by its own string.format, one item at a time (its numbers are not the C
  * library's). %p is refused: it would show an address. One difference from stock 5.2: a __tostring that returns no
  * string is an error for %s; stock hands a null pointer to the C library's printf. */
-#ifndef LG_LIB_FORMAT_H
-#define LG_LIB_FORMAT_H
+#ifndef LG_STDLIB_FORMAT_H
+#define LG_STDLIB_FORMAT_H
 
 #include <ctype.h>
 #include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "lib_args.h"
+#include "args.h"
 #include "strbuf.h"
 #include "tostring.h"
 
@@ -32,10 +32,10 @@ static void lg_add_quoted(lua_State *L, struct lg_strbuf *b, const char *s, size
     int n = 1;
     if (c == '"' || c == '\\' || c == '\n') {
       n = snprintf(to, 8, "\\%c", c);
-#if LG_LUA == 501 && !LG_JIT
+#if LG_QUOTES_ONLY_CR
     } else if (c == '\r' || c == '\0') {
       n = snprintf(to, 8, "%s", c == '\r' ? "\\r" : "\\000");
-#elif LG_JIT
+#elif LG_QUOTES_ASCII
     } else if (c < 32 || c == 127) {
       n = snprintf(to, 8, isdigit((unsigned char)s[i + 1]) ? "\\%03d" : "\\%d", c);
 #else
@@ -52,7 +52,7 @@ static void lg_add_quoted(lua_State *L, struct lg_strbuf *b, const char *s, size
 
 /* ---- parsing: each version's rules; form gets the specification from '%' on, the result is its last character ---- */
 
-#if LG_LUA <= 503 && LG_JIT != 21
+#if !LG_FORMAT_IS_STRICT && !LG_FORMAT_IS_OWN
 static const char *lg_parse_spec(lua_State *L, const char *p, char *form) {
   const char *start = p;
   while (*p != '\0' && strchr("-+ #0", *p) != NULL) p++;
@@ -70,7 +70,7 @@ static const char *lg_parse_spec(lua_State *L, const char *p, char *form) {
   return p;
 }
 
-#elif LG_LUA >= 504
+#elif LG_FORMAT_IS_STRICT
 static const char *lg_parse_spec(lua_State *L, const char *p, char *form) {
   size_t n = strspn(p, "-+#0 123456789.") + 1;
   if (n >= 22) luaL_error(L, "invalid format (too long)");
@@ -92,7 +92,7 @@ static void lg_check_spec(lua_State *L, const char *form, const char *flags, int
   }
   if (!isalpha((unsigned char)*p)) luaL_error(L, "invalid conversion specification: '%s'", form);
 }
-#else /* LuaJIT 2.1 */
+#else
 static const char *lg_parse_spec(lua_State *L, const char *p, char *form) {
   const char *start = p;
   int width = 0;
@@ -117,7 +117,7 @@ static const char *lg_parse_spec(lua_State *L, const char *p, char *form) {
 
 /* ---- items ---- */
 
-#if LG_JIT
+#if LG_FORMAT_BY_STOCK
 /* Let stock string.format (upvalue 1) write one number; spec points at its '%'. */
 static void lg_put_stock(lua_State *L, struct lg_strbuf *b, const char *spec, size_t n, int arg) {
   (void)luaL_checknumber(L, arg);
@@ -167,11 +167,11 @@ static void lg_put_printed_integer(struct lg_strbuf *b, char *form, char convers
   lg_put_printed(b, snprintf(lg_sb_reserve(b, LG_ITEM_SIZE), LG_ITEM_SIZE, form, (long long)v));
 }
 
-#if LG_LUA >= 503
+#if LG_HAS_INTEGERS
 static void lg_put_integer(lua_State *L, struct lg_strbuf *b, char *form, char conversion, int arg) {
   lua_Integer v = luaL_checkinteger(L, arg);
   if (lg_put_plain_integer(b, form, conversion, v)) return;
-#if LG_LUA >= 504
+#if LG_FORMAT_IS_STRICT
   lg_check_spec(L, form, strchr("di", conversion) != NULL ? "-+0 " : conversion == 'u' ? "-0" : "-#0", 1);
 #endif
   lg_put_printed_integer(b, form, conversion, v);
@@ -183,7 +183,7 @@ static void lg_put_integer(lua_State *L, struct lg_strbuf *b, char *form, char c
   int is_signed = conversion == 'd' || conversion == 'i';
   if (!is_signed && n >= 9223372036854775808.0)
     v = (int64_t)((uint64_t)lg_clip_i64(n - 9223372036854775808.0) ^ ((uint64_t)1 << 63));
-#if LG_LUA == 502
+#if LG_FORMAT_CHECKS_RANGE
   lua_Number diff = n - (is_signed ? (lua_Number)v : (lua_Number)(uint64_t)v);
   luaL_argcheck(L, -1 < diff && diff < 1, arg,
                 is_signed ? "not a number in proper range" : "not a non-negative number in proper range");
@@ -193,11 +193,11 @@ static void lg_put_integer(lua_State *L, struct lg_strbuf *b, char *form, char c
 #endif
 
 static void lg_put_float(lua_State *L, struct lg_strbuf *b, const char *form, char conversion, int arg) {
-#if LG_LUA >= 504
+#if LG_FORMAT_IS_STRICT
   if (conversion == 'a' || conversion == 'A') lg_check_spec(L, form, "-+#0 ", 1);
 #endif
   lua_Number n = luaL_checknumber(L, arg);
-#if LG_LUA >= 504
+#if LG_FORMAT_IS_STRICT
   if (conversion != 'a' && conversion != 'A') lg_check_spec(L, form, "-+#0 ", 1);
 #else
   (void)conversion;
@@ -212,19 +212,17 @@ static void lg_put_float(lua_State *L, struct lg_strbuf *b, const char *form, ch
 }
 
 static void lg_put_char(lua_State *L, struct lg_strbuf *b, const char *form, int arg) {
-#if LG_LUA >= 504
+#if LG_FORMAT_IS_STRICT
   lg_check_spec(L, form, "-", 0);
 #endif
-#if LG_LUA >= 502
-  int c = (int)luaL_checkinteger(L, arg);
-#else
+#if LG_FORMAT_CHAR_IS_C
   int c = lg_clip_int(luaL_checknumber(L, arg));
-#endif
   char *to = lg_sb_reserve(b, LG_ITEM_SIZE);
-#if LG_LUA == 501 /* takes the item as a C string */
   (void)snprintf(to, LG_ITEM_SIZE, form, c);
   lg_put_printed(b, (int)strlen(to));
 #else
+  int c = (int)luaL_checkinteger(L, arg);
+  char *to = lg_sb_reserve(b, LG_ITEM_SIZE);
   lg_put_printed(b, snprintf(to, LG_ITEM_SIZE, form, c));
 #endif
 }
@@ -232,14 +230,14 @@ static void lg_put_char(lua_State *L, struct lg_strbuf *b, const char *form, int
 
 /* The text of the argument for %s, on top of the stack. */
 static const char *lg_format_text(lua_State *L, int arg, size_t *len) {
-#if LG_LUA == 501 && !LG_JIT
+#if LG_FORMAT_TEXTS_ONLY
   (void)luaL_checklstring(L, arg, len);
   lua_pushvalue(L, arg);
   return lua_tolstring(L, -1, len);
 #else
   const char *s = lg_tostring(L, arg, len);
   if (s != NULL) return s;
-#if LG_JIT
+#if LG_FORMAT_ANY_TOSTRING
   lg_push_plain(L, -1);
   lua_remove(L, -2);
   return lua_tolstring(L, -1, len);
@@ -250,7 +248,7 @@ static const char *lg_format_text(lua_State *L, int arg, size_t *len) {
 #endif
 }
 
-#if LG_JIT == 21
+#if LG_FORMAT_IS_OWN
 static void lg_put_string(lua_State *L, struct lg_strbuf *b, const char *form, int arg) {
   size_t len;
   const char *s = lg_format_text(L, arg, &len);
@@ -272,7 +270,7 @@ static void lg_put_string(lua_State *L, struct lg_strbuf *b, const char *form, i
 static void lg_put_string(lua_State *L, struct lg_strbuf *b, const char *form, int arg) {
   size_t len;
   const char *s;
-#if LG_LUA >= 503
+#if LG_FORMAT_TAKES_NULS
   /* The strings' metatable, out of every script's reach, has no __tostring and no __name. */
   if (form[2] == '\0' && lua_type(L, arg) == LUA_TSTRING) {
     s = lua_tolstring(L, arg, &len);
@@ -281,21 +279,21 @@ static void lg_put_string(lua_State *L, struct lg_strbuf *b, const char *form, i
   }
 #endif
   s = lg_format_text(L, arg, &len);
-#if LG_LUA >= 503
+#if LG_FORMAT_TAKES_NULS
   if (form[2] == '\0') {
     lg_sb_addvalue(b);
     return;
   }
   luaL_argcheck(L, memchr(s, '\0', len) == NULL, arg, "string contains zeros");
 #endif
-#if LG_LUA >= 504
+#if LG_FORMAT_IS_STRICT
   lg_check_spec(L, form, "-", 1);
 #endif
   if (strchr(form, '.') == NULL && len >= 100) { /* no precision, and longer than any width */
     lg_sb_addvalue(b);
     return;
   }
-#if LG_LUA <= 502
+#if !LG_FORMAT_TAKES_NULS
   if (form[2] == '\0') { /* what printf makes of it, up to a NUL */
     lg_sb_add(b, s, strlen(s));
     lua_pop(L, 1);
@@ -309,12 +307,12 @@ static void lg_put_string(lua_State *L, struct lg_strbuf *b, const char *form, i
 }
 #endif
 
-#if LG_LUA >= 503
+#if LG_FORMAT_HAS_LITERALS
 /* %q of a float: as C99 hexadecimal with a dot, which reads back as the same value. */
 static void lg_put_literal_float(struct lg_strbuf *b, lua_Number n) {
   char *to = lg_sb_reserve(b, LG_ITEM_SIZE);
   int k;
-#if LG_LUA >= 504
+#if LG_FORMAT_HAS_INFINITY
   if (n != n)
     k = snprintf(to, LG_ITEM_SIZE, "(0/0)");
   else if (n - n != 0)
@@ -358,7 +356,7 @@ static void lg_put_literal(lua_State *L, struct lg_strbuf *b, int arg) {
 #else
 static void lg_put_literal(lua_State *L, struct lg_strbuf *b, int arg) {
   size_t len;
-#if LG_JIT == 21
+#if LG_FORMAT_IS_OWN
   const char *s = lg_format_text(L, arg, &len);
   lg_add_quoted(L, b, s, len);
   lua_pop(L, 1);
@@ -372,7 +370,7 @@ static void lg_put_literal(lua_State *L, struct lg_strbuf *b, int arg) {
 /* One item; p is behind its '%'. Returns what follows it. */
 static const char *lg_format_item(lua_State *L, struct lg_strbuf *b, const char *p, int arg, int top) {
   char form[LG_FORM_SIZE];
-#if LG_JIT == 21
+#if LG_FORMAT_IS_OWN
   const char *last = lg_parse_spec(L, p, form);
   if (arg > top) luaL_argerror(L, arg, "value expected");
 #else
@@ -383,26 +381,26 @@ static const char *lg_format_item(lua_State *L, struct lg_strbuf *b, const char 
   if (c == 's') {
     lg_put_string(L, b, form, arg);
   } else if (c == 'q') {
-#if LG_LUA >= 504
+#if LG_FORMAT_IS_STRICT
     if (form[2] != '\0') luaL_error(L, "specifier '%%q' cannot have modifiers");
 #endif
     lg_put_literal(L, b, arg);
-  } else if (c == 'p' && LG_JIT == 21) {
+  } else if (c == 'p' && LG_FORMAT_IS_OWN) {
     luaL_error(L, "invalid option '%%p' to 'format'");
-#if LG_JIT
-  } else if (c != '\0' && strchr(LG_JIT == 20 ? "cdiouxXeEfgGaA" : "cdiouxXeEfFgGaA", c) != NULL) {
+#if LG_FORMAT_BY_STOCK
+  } else if (c != '\0' && strchr(LG_FORMAT_NUMBERS, c) != NULL) {
     lg_put_stock(L, b, p - 1, (size_t)(last - p) + 2, arg);
 #else
   } else if (c == 'd' || c == 'x' || (c != '\0' && strchr("iouX", c) != NULL)) {
     lg_put_integer(L, b, form, c, arg);
   } else if (c == 'c') {
     lg_put_char(L, b, form, arg);
-  } else if (c != '\0' && strchr(LG_LUA <= 502 ? "eEfgG" : "eEfgGaA", c) != NULL) {
+  } else if (c != '\0' && strchr(LG_FORMAT_FLOATS, c) != NULL) {
     lg_put_float(L, b, form, c, arg);
 #endif
-#if LG_JIT != 21
+#if !LG_FORMAT_IS_OWN
   } else {
-#if LG_LUA >= 504
+#if LG_FORMAT_IS_STRICT
     luaL_error(L, "invalid conversion '%s' to 'format'", form);
 #else
     luaL_error(L, "invalid option '%%%c' to 'format'", c);

@@ -1,18 +1,18 @@
 /* tonumber: a numeral above LG_NUMERAL_AT_ONCE is read in pieces, with a look at the deadline between them. Compiled once per
  * Lua version, but for LuaJIT: there the stock function stays, whose scanner is LuaJIT's own code.
  *
- * Contract: as in lib_args.h. Results, argument errors and messages are the version's own, for every input.
+ * Contract: as in args.h. Results, argument errors and messages are the version's own, for every input.
  * - Stock gives the string to strtod() or strtoul() of the C library, and nothing ends a call of those.
  * - Of a long numeral a short one of the same value is made, and Lua or strtod() converts that. It has no decimal point, so
  *   only reading the long one depends on the locale. Its digits are enough: no double, and no middle between two, has as
  *   many as LG_NUMERAL_DIGITS significant ones, so what follows these counts only as zero or not.
  * - A base other than ten is Lua's own loop from 5.2 on, and strtoul() in 5.1: here it is one loop for short and long. */
-#ifndef LG_LIB_TONUMBER_H
-#define LG_LIB_TONUMBER_H
+#ifndef LG_STDLIB_TONUMBER_H
+#define LG_STDLIB_TONUMBER_H
 
-#include "lib_args.h"
+#include "args.h"
 
-#if !LG_JIT
+#if !LG_TONUMBER_IS_STOCK
 #include <ctype.h>
 #include <inttypes.h>
 #include <locale.h>
@@ -45,7 +45,7 @@ static inline const char *lg_piece_end(const struct lg_cursor *c) {
 
 /* White space: to 5.1 what it is to the C library, then what it is to Lua. */
 static inline int lg_is_blank(char c) {
-#if LG_LUA == 501
+#if LG_NUMERALS_ARE_C
   return isspace((unsigned char)c);
 #else
   return c == ' ' || (c >= '\t' && c <= '\r');
@@ -70,7 +70,7 @@ static inline int lg_skip_sign(struct lg_cursor *c) {
 /* Nothing but white space is left. For 5.1 a string ends at its first NUL. */
 static inline int lg_ends(struct lg_cursor *c) {
   lg_skip_blanks(c);
-  return LG_LUA == 501 ? *c->p == '\0' : c->p == c->end;
+  return LG_NUMERALS_ARE_C ? *c->p == '\0' : c->p == c->end;
 }
 
 /* A letter or digit as a digit; 36 for what is none. */
@@ -101,9 +101,9 @@ struct lg_numeral {
   int kept;         /* digits, from the first that is not 0 */
   int64_t scale;    /* digits left out, less digits behind the point */
   int64_t exponent; /* no further than LG_EXPONENT_MOST: above what any scale could make up for */
-#if LG_LUA >= 503
+#if LG_HAS_INTEGERS
   lua_Unsigned wrapped; /* of a hexadecimal one: modulo 2^64 */
-#elif LG_LUA == 502
+#elif LG_HEX_ROUNDS_DIGITS
   lua_Number rounded; /* of a hexadecimal one: rounded at each digit */
   unsigned places;    /* digits behind the point, and the exponent, as int has them */
   unsigned power;
@@ -114,9 +114,9 @@ struct lg_numeral {
 #define LG_EXPONENT_MOST ((int64_t)1 << 50)
 
 static inline void lg_take_digit(struct lg_numeral *n, unsigned digit, char c, int is_fraction) {
-#if LG_LUA >= 503
+#if LG_HAS_INTEGERS
   n->wrapped = n->wrapped * 16 + digit;
-#elif LG_LUA == 502
+#elif LG_HEX_ROUNDS_DIGITS
   if (n->hex) n->rounded = n->rounded * 16 + digit;
   n->places += (unsigned)is_fraction;
 #endif
@@ -156,19 +156,19 @@ static int lg_take_exponent(struct lg_numeral *n) {
     for (; c->p < stop && lg_digit(*c->p) < 10; c->p++) {
       unsigned digit = lg_digit(*c->p);
       if (n->exponent < LG_EXPONENT_MOST) n->exponent = n->exponent * 10 + digit;
-#if LG_LUA == 502
+#if LG_HEX_ROUNDS_DIGITS
       n->power = n->power * 10 + digit;
 #endif
     }
   } while (c->p == stop && stop < c->end);
   if (negative) n->exponent = -n->exponent;
-#if LG_LUA == 502
+#if LG_HEX_ROUNDS_DIGITS
   if (negative) n->power = 0 - n->power;
 #endif
   return c->p > begin;
 }
 
-#if LG_LUA == 502
+#if LG_HEX_ROUNDS_DIGITS
 /* This Lua 5.2 reads hexadecimal numerals itself, rounding at each digit, and not with strtod(): which of them was chosen
  * when it was built. The numeral is just above the middle between two doubles, its first 15 digits are just that. */
 static int lg_rounds_each_digit(lua_State *L) {
@@ -182,7 +182,7 @@ static int lg_rounds_each_digit(lua_State *L) {
 /* The decimal point: the locale's in strtod(), always a dot where Lua 5.2 reads itself. *own says whether it does. */
 static const char *lg_decimal_point(const struct lg_numeral *n, int *own) {
   *own = 0;
-#if LG_LUA == 502
+#if LG_HEX_ROUNDS_DIGITS
   *own = n->hex && lg_rounds_each_digit(n->c.L);
 #else
   (void)n;
@@ -195,12 +195,12 @@ static void lg_push_numeral(struct lg_numeral *n, int own) {
   lua_State *L = n->c.L;
   char text[LG_NUMERAL_DIGITS + 48];
   int64_t exponent = (n->hex ? n->scale * 4 : n->scale) + n->exponent;
-#if LG_LUA >= 503
+#if LG_HAS_INTEGERS
   if (n->is_whole && n->hex) {
     lua_pushinteger(L, (lua_Integer)(n->negative ? 0 - n->wrapped : n->wrapped));
     return;
   }
-#elif LG_LUA == 502
+#elif LG_HEX_ROUNDS_DIGITS
   if (own) {
     lua_pushnumber(L, ldexp(n->negative ? -n->rounded : n->rounded, (int)(n->power - n->places * 4)));
     return;
@@ -215,14 +215,14 @@ static void lg_push_numeral(struct lg_numeral *n, int own) {
                     n->kept > 0 ? n->kept : 1, n->kept > 0 ? n->digits : "0", n->more ? "1" : "");
   if (!n->is_whole || exponent != 0)
     (void)snprintf(text + at, sizeof text - (size_t)at, "%c%" PRId64, n->hex ? 'p' : 'e', exponent);
-#if LG_LUA >= 503
+#if LG_HAS_INTEGERS
   (void)lua_stringtonumber(L, text);
 #else
   lua_pushnumber(L, strtod(text, NULL)); /* not from a Lua string, which would need memory */
 #endif
 }
 
-#if LG_LUA == 501
+#if LG_NUMERALS_ARE_C
 /* The word (in small letters), in any case: step over it. */
 static int lg_skip_word(struct lg_cursor *c, const char *word) {
   size_t len = 0;
@@ -272,7 +272,7 @@ static int lg_push_long(lua_State *L, const char *s, size_t len) {
   n.c = (struct lg_cursor){lg_state_of(L), L, s, s + len};
   lg_skip_blanks(&n.c);
   n.negative = lg_skip_sign(&n.c);
-#if LG_LUA == 501
+#if LG_NUMERALS_ARE_C
   if (lg_digit(*n.c.p) >= 10 && lg_digit(*n.c.p) < 36) return lg_push_named(&n);
 #endif
   n.hex = lg_skip_0x(&n.c);
@@ -307,9 +307,9 @@ static void lg_shorten_numeral(lua_State *L, int arg) {
 }
 
 /* What a numeral in a base of 2 to 36 amounts to. */
-#if LG_LUA >= 503
+#if LG_HAS_INTEGERS
 typedef lua_Unsigned lg_based; /* wraps */
-#elif LG_LUA == 502
+#elif LG_HEX_ROUNDS_DIGITS
 typedef lua_Number lg_based; /* rounded at each digit */
 #else
 typedef unsigned long
@@ -327,7 +327,7 @@ static inline int lg_based_digits(struct lg_cursor *c, unsigned base, int negati
     for (; c->p < stop; c->p++) {
       unsigned digit = lg_digit(*c->p);
       if (digit >= base) break;
-#if LG_LUA == 501
+#if LG_NUMERALS_ARE_C
       is_over |= v > (lg_based)-1 / base;
       v *= base;
       is_over |= v > (lg_based)-1 - digit;
@@ -338,7 +338,7 @@ static inline int lg_based_digits(struct lg_cursor *c, unsigned base, int negati
     }
   } while (c->p == stop && stop < c->end);
   if (negative) v = -v;
-#if LG_LUA == 501
+#if LG_NUMERALS_ARE_C
   if (is_over) v = strtoul(negative ? "-99999999999999999999" : "99999999999999999999", NULL, 10);
 #endif
   (void)is_over;
@@ -352,14 +352,14 @@ static int lg_tonumber_based(lua_State *L, const char *s, size_t len, unsigned b
   lg_based value = 0;
   lg_skip_blanks(&c);
   int negative = lg_skip_sign(&c);
-#if LG_LUA == 501
+#if LG_NUMERALS_ARE_C
   if (base == 16) (void)lg_skip_0x(&c); /* without a digit behind it this is no numeral, here as in strtoul() */
 #endif
   if (!lg_based_digits(&c, base, negative, &value) || !lg_ends(&c)) {
     lua_pushnil(L);
     return 1;
   }
-#if LG_LUA >= 503
+#if LG_HAS_INTEGERS
   lua_pushinteger(L, (lua_Integer)value);
 #else
   lua_pushnumber(L, (lua_Number)value);
@@ -368,7 +368,7 @@ static int lg_tonumber_based(lua_State *L, const char *s, size_t len, unsigned b
 }
 
 /* tonumber(v [, base]). */
-#if LG_LUA >= 503
+#if LG_HAS_INTEGERS
 static int lg_tonumber(lua_State *L) {
   size_t len = 0;
   const char *s = NULL;
@@ -402,7 +402,7 @@ static int lg_tonumber_string(lua_State *L) {
     if (!lg_push_long(L, s, len)) lua_pushnil(L);
     return 1;
   }
-#if LG_LUA == 502
+#if LG_HEX_ROUNDS_DIGITS
   /* inf and nan are no numerals here, and hexadecimal ones are Lua's own matter. */
   if ((len > 1 && lg_is_letter(s[1], 'x')) || strpbrk(s, "nNxX") != NULL) {
     int is_number = 0;
@@ -417,7 +417,7 @@ static int lg_tonumber_string(lua_State *L) {
   lua_Number value = strtod(s, &end);
   if (end != s) {
     while (lg_is_blank(*end)) end++;
-    if (LG_LUA == 501 ? *end == '\0' : end == s + len) {
+    if (LG_NUMERALS_ARE_C ? *end == '\0' : end == s + len) {
       lua_pushnumber(L, value);
       return 1;
     }
@@ -429,9 +429,9 @@ static int lg_tonumber_string(lua_State *L) {
 static int lg_tonumber(lua_State *L) {
   if (lua_gettop(L) >= 2 && !lua_isnoneornil(L, 2)) {
     lg_shorten_numeral(L, 2);
-    if (LG_LUA == 502) (void)luaL_checklstring(L, 1, NULL); /* the one that complains first */
+    if (LG_BASE_TEN_IS_A_BASE) (void)luaL_checklstring(L, 1, NULL); /* the one that complains first */
     int base = lg_checkint(L, 2);
-    if (LG_LUA == 502 || base != 10) {
+    if (LG_BASE_TEN_IS_A_BASE || base != 10) {
       size_t len = 0;
       const char *s = luaL_checklstring(L, 1, &len);
       luaL_argcheck(L, 2 <= base && base <= 36, 2, "base out of range");

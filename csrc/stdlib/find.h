@@ -3,23 +3,23 @@
  * Contract: Lua C functions, called by scripts inside a protected call on the run's thread. Results and error messages
  * are those of the stock functions of the same version; every loop whose length a script chooses looks at the interrupt.
  * lg_open_match() may raise; it adds the functions to the table on the top of the stack. */
-#ifndef LG_LIB_FIND_H
-#define LG_LIB_FIND_H
+#ifndef LG_STDLIB_FIND_H
+#define LG_STDLIB_FIND_H
 
-#include "cstack.h"
-#include "lib_args.h"
-#include "lib_match.h"
+#include "../guard/cstack.h"
+#include "args.h"
+#include "match.h"
 #include "strbuf.h"
 
 #define LG_M_FREE 14 /* values that fit without asking, of the LUA_MINSTACK slots a C function begins with */
 
 /* Raise the error for a capture that the pattern does not have. */
 static void lg_no_capture(const struct lg_match *m, int i) {
-#if LG_LUA <= 502
+#if LG_CAPTURES_ARE_NAMED
+  luaL_error(m->L, "invalid capture index %%%d", i + 1);
+#else
   (void)i;
   luaL_error(m->L, "invalid capture index");
-#else
-  luaL_error(m->L, "invalid capture index %%%d", i + 1);
 #endif
 }
 
@@ -59,14 +59,14 @@ static int lg_push_captures(const struct lg_match *m, const char *s, const char 
 
 /* Argument 3 of find and match: the offset to begin at, or -1 where nothing can be found. */
 static ptrdiff_t lg_find_from(lua_State *L, size_t len) {
-#if LG_LUA >= 502
+#if LG_FIND_FAILS_BEYOND
   lua_Integer from = luaL_optinteger(L, 3, 1);
   if (from > 0) return (size_t)from - 1 > len ? -1 : (ptrdiff_t)from - 1;
   if (from == 0 || from < -(lua_Integer)len) return 0;
   return (ptrdiff_t)((lua_Integer)len + from);
 #else
   lua_Integer from = luaL_optinteger(L, 3, 1);
-  if (LG_JIT == 21 && (from < INT_MIN || from > INT_MAX)) from = INT_MIN; /* an int, there */
+  if (LG_FIND_START_IS_INT && (from < INT_MIN || from > INT_MAX)) from = INT_MIN; /* an int, there */
   if (from < 0) from += (lua_Integer)len + 1;
   if (from < 1) return 0;
   return (size_t)from - 1 > len ? (ptrdiff_t)len : (ptrdiff_t)from - 1;
@@ -82,7 +82,7 @@ static inline int lg_is_special(unsigned char c) {
 
 /* Has the pattern a character that makes it more than plain text? 5.1 and LuaJIT 2.0 look up to the first NUL only. */
 static int lg_has_specials(lua_State *L, const char *p, size_t len) {
-  if (LG_LUA == 501 && LG_JIT != 21) len = lg_until_nul(L, p, len);
+  if (LG_SPECIALS_END_AT_NUL) len = lg_until_nul(L, p, len);
   for (size_t i = 0; i < len; i++) {
     if (lg_is_special((unsigned char)p[i])) return 1;
     if (i % LG_CHUNK == LG_CHUNK - 1) lg_look(L);
@@ -171,7 +171,7 @@ static int lg_gmatch_next(lua_State *L) {
     g->at = NULL;
     return 0;
   }
-#if LG_LUA >= 503
+#if LG_MATCH_SKIPS_END
   g->at = e;
   g->not_at = e;
 #else
@@ -184,7 +184,7 @@ static int lg_str_gmatch(lua_State *L) {
   size_t s_len, p_len, from = 0;
   const char *s = luaL_checklstring(L, 1, &s_len);
   const char *p = luaL_checklstring(L, 2, &p_len);
-#if LG_LUA >= 504
+#if LG_GMATCH_TAKES_START
   ptrdiff_t offset = lg_find_from(L, s_len);
   from = offset < 0 ? SIZE_MAX : (size_t)offset;
 #endif
@@ -222,7 +222,7 @@ static const char *lg_gsub_escape(struct lg_gsub *g, const char *s, const char *
       lg_m_pay(&g->m, len);
     }
   } else {
-#if LG_LUA >= 502
+#if LG_GSUB_CHECKS_ESCAPES
     if (*p != '%') luaL_error(g->m.L, "invalid use of '%c' in replacement string", '%');
 #endif
     lg_sb_addchar(&g->b, *p); /* in 5.1 a '%' at the very end stands for the NUL there */
@@ -274,10 +274,10 @@ static void lg_gsub_replace(struct lg_gsub *g, const char *s, const char *e) {
 
 /* Argument 4 of gsub, as the version reads it. */
 static size_t lg_gsub_max(lua_State *L, size_t len) {
-#if LG_LUA == 501
+#if LG_GSUB_MOST_IS_INT
   int max = (int)luaL_optinteger(L, 4, (lua_Integer)(int)(unsigned)(len + 1)); /* an int, there */
   return max < 0 ? 0 : (size_t)max;
-#elif LG_LUA == 502
+#elif LG_GSUB_MOST_WRAPS
   return (size_t)luaL_optinteger(L, 4, (lua_Integer)len + 1);
 #else
   lua_Integer max = luaL_optinteger(L, 4, (lua_Integer)len + 1);
@@ -290,7 +290,7 @@ static int lg_gsub_type(lua_State *L) {
   int type = lua_type(L, 3);
   if (type == LUA_TNUMBER || type == LUA_TSTRING) return LUA_TSTRING;
   if (type == LUA_TFUNCTION || type == LUA_TTABLE) return type;
-#if LG_LUA >= 504
+#if LG_HAS_TYPEERROR
   return luaL_typeerror(L, 3, "string/function/table");
 #else
   return luaL_argerror(L, 3, "string/function/table expected");
@@ -307,7 +307,7 @@ static size_t lg_gsub_all(struct lg_gsub *g, const char *at, size_t max, int anc
     n++;
     lg_gsub_replace(g, at, e);
     if (anchor) break;
-#if LG_LUA >= 503
+#if LG_MATCH_SKIPS_END
     at = not_at = e;
 #else
     if (e == at && e == g->m.end) break;
@@ -349,7 +349,7 @@ static int lg_str_gsub(lua_State *L) {
 static void lg_open_match(lua_State *L) {
   static const struct lg_reg list[] = {
       {"find", lg_str_find},    {"match", lg_str_match}, {"gmatch", lg_str_gmatch}, {"gsub", lg_str_gsub},
-#if LG_LUA == 501 && LG_JIT != 21
+#if LG_HAS_GFIND
       {"gfind", lg_str_gmatch},
 #endif
   };

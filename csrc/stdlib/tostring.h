@@ -5,10 +5,10 @@
  * "table: (hidden)": its kind, or from Lua 5.3 on its metatable's __name, and a constant that is no number in any base,
  * so that no script can take it for an address and nothing about the process is learnt from it. Two different tables
  * therefore have the same text; scripts that need an identity use the table itself as a key. */
-#ifndef LG_TOSTRING_H
-#define LG_TOSTRING_H
+#ifndef LG_STDLIB_TOSTRING_H
+#define LG_STDLIB_TOSTRING_H
 
-#include "cstack.h"
+#include "../guard/cstack.h"
 
 /* Push the text of the value at idx without looking at __tostring. */
 static void lg_push_plain(lua_State *L, int idx) {
@@ -21,7 +21,7 @@ static void lg_push_plain(lua_State *L, int idx) {
     case LUA_TBOOLEAN: (void)lua_pushstring(L, lua_toboolean(L, idx) ? "true" : "false"); break;
     case LUA_TNIL: (void)lua_pushliteral(L, "nil"); break;
     default: {
-#if LG_LUA >= 503
+#if LG_HAS_TYPE_NAMES
       int tt = luaL_getmetafield(L, idx, "__name");
       const char *kind = tt == LUA_TSTRING ? lua_tolstring(L, -1, NULL) : luaL_typename(L, idx);
       (void)lua_pushfstring(L, "%s: (hidden)", kind);
@@ -43,9 +43,9 @@ static const char *lg_tostring(lua_State *L, int idx, size_t *len) {
     lg_c_stack(L);
     lua_pushvalue(L, idx);
     lua_call(L, 1, 1);
-#if LG_LUA >= 503
+#if LG_TOSTRING_CHECKED
     if (!lua_isstring(L, -1)) luaL_error(L, "'__tostring' must return a string");
-#elif LG_LUA == 501
+#elif LG_TOSTRING_ANYTHING
     if (lua_type(L, -1) != LUA_TSTRING) {
       if (len != NULL) *len = 0;
       return NULL;

@@ -9,14 +9,14 @@
  *   interpreter does; from 5.4 on with other ones. The seeds that 5.4's randomseed() returns hold the time, no address.
  *   Nothing here is fit for secrets.
  * - min and max look at the deadline per argument: comparing huge strings, or reading huge numerals, takes long. */
-#ifndef LG_LIB_MATH_H
-#define LG_LIB_MATH_H
+#ifndef LG_STDLIB_MATHLIB_H
+#define LG_STDLIB_MATHLIB_H
 
 #include <stdatomic.h>
 #include <time.h>
 
 #include "../os/clock.h"
-#include "lib_args.h"
+#include "args.h"
 
 static uint64_t lg_rotate_left(uint64_t v, int by) { return v << by | v >> (64 - by); }
 
@@ -41,7 +41,7 @@ static void lg_random_seed(uint64_t *s, uint64_t seed1, uint64_t seed2) {
   for (int i = 0; i < 16; i++) (void)lg_random_next(s);
 }
 
-#if LG_LUA >= 504
+#if LG_RANDOM_IS_FRESH
 /* A number that differs from call to call and from process to process: the clock, spread over 64 bits by splitmix64's
  * finishing steps. */
 static uint64_t lg_random_fresh(void) {
@@ -56,7 +56,7 @@ static uint64_t lg_random_fresh(void) {
 
 /* Make the generator fresh: call at the start of every run. Any thread; cannot fail. */
 static void lg_random_begin(struct lg_state *st) {
-#if LG_LUA >= 504
+#if LG_RANDOM_IS_FRESH
   lg_random_seed(st->random, lg_random_fresh(), lg_random_fresh());
 #else
   lg_random_seed(st->random, 0, 0);
@@ -66,7 +66,7 @@ static void lg_random_begin(struct lg_state *st) {
 /* A double in [0, 1) from the upper 53 bits. */
 static lua_Number lg_random_float(uint64_t v) { return (lua_Number)(v >> 11) * 0x1p-53; }
 
-#if LG_LUA >= 503
+#if LG_HAS_INTEGERS
 /* An integer in [0, n], each equally likely; v is the first try. */
 static uint64_t lg_random_below(uint64_t *s, uint64_t v, uint64_t n) {
   uint64_t mask = n;
@@ -83,7 +83,7 @@ static int lg_math_random(lua_State *L) {
   switch (lua_gettop(L)) {
     case 0: lua_pushnumber(L, lg_random_float(v)); return 1;
     case 1: up = luaL_checkinteger(L, 1);
-#if LG_LUA >= 504
+#if LG_RANDOM_TAKES_ZERO
       if (up == 0) {
         lua_pushinteger(L, (lua_Integer)v);
         return 1;
@@ -97,12 +97,12 @@ static int lg_math_random(lua_State *L) {
     default: return luaL_error(L, "wrong number of arguments");
   }
   luaL_argcheck(L, low <= up, 1, "interval is empty");
-  luaL_argcheck(L, LG_LUA > 503 || low >= 0 || up <= INT64_MAX + low, 1, "interval too large");
+  luaL_argcheck(L, LG_RANDOM_ANY_INTERVAL || low >= 0 || up <= INT64_MAX + low, 1, "interval too large");
   uint64_t span = (uint64_t)up - (uint64_t)low;
   lua_pushinteger(L, (lua_Integer)(lg_random_below(st->random, v, span) + (uint64_t)low));
   return 1;
 }
-#elif LG_JIT
+#elif LG_RANDOM_IS_UNCHECKED
 static int lg_math_random(lua_State *L) {
   lua_Number r = lg_random_float(lg_random_next(lg_state_of(L)->random));
   int n = lua_gettop(L);
@@ -126,7 +126,7 @@ static int lg_math_random(lua_State *L) {
     return 1;
   }
   if (n > 2) return luaL_error(L, "wrong number of arguments");
-#if LG_LUA == 501
+#if LG_RANDOM_BOUNDS_ARE_INT
   if (n == 2) low = lg_checkint(L, 1);
   up = lg_checkint(L, n);
 #else
@@ -141,7 +141,7 @@ static int lg_math_random(lua_State *L) {
 
 static int lg_math_randomseed(lua_State *L) {
   struct lg_state *st = lg_state_of(L);
-#if LG_LUA >= 504
+#if LG_RANDOM_IS_FRESH
   uint64_t seed1 = lua_isnone(L, 1) ? lg_random_fresh() : (uint64_t)luaL_checkinteger(L, 1);
   uint64_t seed2 = lua_isnone(L, 1) ? lg_random_fresh() : (uint64_t)luaL_optinteger(L, 2, 0);
   lg_random_seed(st->random, seed1, seed2);
@@ -150,7 +150,7 @@ static int lg_math_randomseed(lua_State *L) {
   return 2;
 #else
   uint64_t seed = 0;
-  if (LG_JIT == 21 && lua_gettop(L) == 0) {
+  if (LG_RANDOMSEED_OPTIONAL && lua_gettop(L) == 0) {
     seed = lg_random_next(st->random);
   } else {
     lua_Number n = luaL_checknumber(L, 1);
@@ -165,7 +165,7 @@ static int lg_math_randomseed(lua_State *L) {
 static int lg_math_extreme(lua_State *L, int sign) {
   struct lg_state *st = lg_state_of(L);
   int n = lua_gettop(L);
-#if LG_LUA >= 503
+#if LG_HAS_INTEGERS
   luaL_argcheck(L, n >= 1, 1, "value expected");
   int best = 1;
   for (int i = 2; i <= n; i++) {
@@ -178,7 +178,7 @@ static int lg_math_extreme(lua_State *L, int sign) {
   for (int i = 2; i <= n; i++) {
     lg_poll(st, L);
     lua_Number v = luaL_checknumber(L, i);
-    if (LG_JIT ? !(sign > 0 ? best < v : best > v) : (sign > 0 ? v < best : v > best)) best = v;
+    if (LG_MIN_TAKES_NAN ? !(sign > 0 ? best < v : best > v) : (sign > 0 ? v < best : v > best)) best = v;
   }
   lua_pushnumber(L, best);
 #endif
@@ -188,8 +188,8 @@ static int lg_math_extreme(lua_State *L, int sign) {
 static int lg_math_min(lua_State *L) { return lg_math_extreme(L, 1); }
 static int lg_math_max(lua_State *L) { return lg_math_extreme(L, -1); }
 
-#if LG_JIT
-/* LuaJIT 2.1 writes these two in Lua (see lib_table51.h why that will not do). */
+#if LG_DEG_IS_LUA
+/* LuaJIT 2.1 writes these two in Lua (see tablib51.h why that will not do). */
 static int lg_math_deg(lua_State *L) {
   lua_pushnumber(L, luaL_checknumber(L, 1) * 57.29577951308232);
   return 1;

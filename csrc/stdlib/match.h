@@ -6,12 +6,12 @@
  *   interrupt: each step costs one unit of `steps`, scans cost by their length, and at zero the interrupt is looked at.
  * - Subject and pattern are the caller's: Lua strings (a NUL follows the last byte) kept alive on its stack or as
  *   upvalues. Nothing is allocated.
- * - C stack: at most LG_M_DEPTH nested calls of lg_m_run(). 5.2 and later and LuaJIT have the same limit and message;
+ * - C stack: at most LG_MATCH_DEPTH nested calls of lg_m_run(). 5.2 and later and LuaJIT have the same limit and message;
  *   5.1 has none, so there it is set where only a pattern of more than a thousand repeated items meets it. */
-#ifndef LG_LIB_MATCH_H
-#define LG_LIB_MATCH_H
+#ifndef LG_STDLIB_MATCH_H
+#define LG_STDLIB_MATCH_H
 
-#include "cstack.h"
+#include "../guard/cstack.h"
 #include "match_state.h"
 
 static const char *lg_m_run(struct lg_match *m, const char *s, const char *p);
@@ -79,14 +79,14 @@ static const char *lg_m_scan_all(struct lg_match *m, const char *s, const char *
   }
 }
 
-/* Beyond LG_M_SURE levels. Not inlined: the common path is every step's. */
+/* Beyond LG_MATCH_DEPTH_SURE levels. Not inlined: the common path is every step's. */
 static LG_NOINLINE void lg_m_deep(struct lg_match *m) {
-  if (m->depth > LG_M_DEPTH) luaL_error(m->L, "pattern too complex");
+  if (m->depth > LG_MATCH_DEPTH) luaL_error(m->L, "pattern too complex");
   lg_c_stack(m->L);
 }
 
 static inline void lg_m_deeper(struct lg_match *m) {
-  if (++m->depth > LG_M_SURE) lg_m_deep(m);
+  if (++m->depth > LG_MATCH_DEPTH_SURE) lg_m_deep(m);
 }
 
 /* The byte that a match of the pattern from p on must begin with; -1 when there is no such byte. */
@@ -113,7 +113,7 @@ static inline int lg_m_literal(const struct lg_match *m, const char *p) {
 
 /* The item has matched all of [s, to): give back one byte after the other until the rest of the pattern, p, matches. */
 static const char *lg_m_longest(struct lg_match *m, const char *s, const char *to, const char *p) {
-  if (m->depth == LG_M_DEPTH) lg_m_deeper(m);
+  if (m->depth == LG_MATCH_DEPTH) lg_m_deeper(m);
   if (p == m->p_end) return to;
   if (*p == '$' && p + 1 == m->p_end) return to == m->end ? to : NULL;
   int literal = lg_m_literal(m, p);
@@ -131,7 +131,7 @@ static const char *lg_m_longest(struct lg_match *m, const char *s, const char *t
 /* Take as few bytes that the item at `item` matches as let the rest of the pattern, p, match. */
 static const char *lg_m_shortest(struct lg_match *m, const char *s, const char *item, const char *p) {
   int literal = lg_m_literal(m, p);
-  if (m->depth == LG_M_DEPTH) lg_m_deeper(m);
+  if (m->depth == LG_MATCH_DEPTH) lg_m_deeper(m);
   for (;; s++) {
     if (literal < 0 || (s < m->end && (unsigned char)*s == literal)) {
       const char *e = lg_m_run(m, s, p);
@@ -170,10 +170,10 @@ static const char *lg_m_close(struct lg_match *m, const char *s, const char *p) 
 static const char *lg_m_backreference(struct lg_match *m, const char *s, char digit) {
   int i = digit - '1';
   if (i < 0 || i >= m->level || m->capture[i].len == LG_M_OPEN) {
-#if LG_LUA == 501
-    luaL_error(m->L, "invalid capture index");
-#else
+#if LG_BACKREFS_ARE_NAMED
     luaL_error(m->L, "invalid capture index %%%d", i + 1);
+#else
+    luaL_error(m->L, "invalid capture index");
 #endif
   }
   ptrdiff_t len = m->capture[i].len;
@@ -184,13 +184,7 @@ static const char *lg_m_backreference(struct lg_match *m, const char *s, char di
 
 /* A "%b" before p. */
 static const char *lg_m_balance(struct lg_match *m, const char *s, const char *p) {
-  if (m->p_end - p < 2) {
-#if LG_LUA == 501
-    luaL_error(m->L, "unbalanced pattern");
-#else
-    luaL_error(m->L, "malformed pattern (missing arguments to '%%b')");
-#endif
-  }
+  if (m->p_end - p < 2) luaL_error(m->L, LG_TEXT_NO_BALANCE);
   char opens = p[0], closes = p[1];
   if (*s != opens) return NULL;
   size_t open = 1;
@@ -241,7 +235,7 @@ static inline const char *lg_m_item(struct lg_match *m, const char *s, const cha
     case '*':
     case '-':
       if (!lg_m_one(m, s, item)) {
-        if (LG_JIT) lg_m_deeper(m); /* LuaJIT counts a level here too; lg_m_run() takes it back */
+        if (LG_MATCH_COUNTS_SKIPS) lg_m_deeper(m); /* LuaJIT counts a level here too; lg_m_run() takes it back */
         *p = ep + 1;
         return s;
       }

@@ -1,23 +1,20 @@
 /* string.pack, packsize and unpack (Lua 5.3 and later), looking at the deadline once per option. Compiled once per Lua
  * version.
  *
- * Contract: as in lib_string.h. Sizes are bytes and size_t throughout; where stock 5.3 adds lengths that may wrap, the
+ * Contract: as in strlib.h. Sizes are bytes and size_t throughout; where stock 5.3 adds lengths that may wrap, the
  * comparison here cannot, and "data string too short" is the answer. */
-#ifndef LG_LIB_PACK_H
-#define LG_LIB_PACK_H
+#ifndef LG_STDLIB_BINARY_H
+#define LG_STDLIB_BINARY_H
 
-#if LG_LUA >= 503
+#if LG_HAS_PACK
 
-#include "lib_args.h"
+#include "args.h"
 #include "strbuf.h"
 
 enum { LG_INT_SIZE = sizeof(lua_Integer), LG_INT_SIZE_MAX = 16 };
 
-/* The largest size a format may name or add up to. */
-#define LG_PACK_MAX (LG_LUA >= 505 ? (size_t)INT64_MAX : (size_t)INT_MAX)
-
 /* The alignment that '!' stands for: that of Lua's userdata blocks. */
-#if LG_LUA >= 505
+#if LG_PACK_ALIGN_IS_MAX
 #define LG_PACK_ALIGN _Alignof(max_align_t)
 #else
 #define LG_PACK_ALIGN (_Alignof(double) > _Alignof(void *) ? _Alignof(double) : _Alignof(void *))
@@ -61,13 +58,13 @@ static void lg_layout_init(struct lg_layout *h, lua_State *L, const char *format
   h->align = 0;
 }
 
-/* The numeral at the cursor, or def when there is none. Stops before it could pass LG_PACK_MAX. */
+/* The numeral at the cursor, or def when there is none. Stops before it could pass LG_PACK_MOST. */
 static size_t lg_numeral(struct lg_layout *h, size_t def) {
   if (*h->p < '0' || *h->p > '9') return def;
   size_t n = 0;
   do {
     n = n * 10 + (size_t)(*h->p++ - '0');
-  } while (*h->p >= '0' && *h->p <= '9' && n <= (LG_PACK_MAX - 9) / 10);
+  } while (*h->p >= '0' && *h->p <= '9' && n <= (LG_PACK_MOST - 9) / 10);
   return n;
 }
 
@@ -217,8 +214,8 @@ static int lg_str_pack(lua_State *L) {
   while (*h.p != '\0') {
     lg_poll(st, L);
     enum lg_option opt = lg_next_option(&h, total);
-#if LG_LUA >= 505
-    luaL_argcheck(L, h.size + h.align <= LG_PACK_MAX - total, arg, "result too long");
+#if LG_PACK_CHECKS_TOTAL
+    luaL_argcheck(L, h.size + h.align <= LG_PACK_MOST - total, arg, "result too long");
 #endif
     total += h.size + h.align;
     lg_put_zeros(&b, h.align);
@@ -248,8 +245,8 @@ static int lg_str_packsize(lua_State *L) {
     lg_poll(st, L);
     enum lg_option opt = lg_next_option(&h, total);
     int variable = opt == LG_OPT_STRING || opt == LG_OPT_ZSTRING;
-    luaL_argcheck(L, LG_LUA == 503 || !variable, 1, "variable-length format");
-    luaL_argcheck(L, total <= LG_PACK_MAX - (h.size + h.align), 1, "format result too large");
+    luaL_argcheck(L, LG_PACKSIZE_ADDS_FIRST || !variable, 1, "variable-length format");
+    luaL_argcheck(L, total <= LG_PACK_MOST - (h.size + h.align), 1, "format result too large");
     luaL_argcheck(L, !variable, 1, "variable-length format");
     total += h.size + h.align;
   }
@@ -292,7 +289,7 @@ static size_t lg_push_counted(lua_State *L, const char *data, size_t pos, size_t
 /* Push a string that ends with a zero; returns its length with that zero. */
 static size_t lg_push_terminated(lua_State *L, const char *data, size_t pos, size_t len) {
   const char *zero = memchr(data + pos, '\0', len - pos);
-#if LG_LUA >= 504
+#if LG_UNPACK_WANTS_ZERO
   luaL_argcheck(L, zero != NULL, 2, "unfinished string for format 'z'");
 #endif
   size_t n = zero != NULL ? (size_t)(zero - (data + pos)) : len - pos; /* 5.3 takes the string's own end for a zero */
@@ -304,7 +301,7 @@ static size_t lg_push_terminated(lua_State *L, const char *data, size_t pos, siz
 static size_t lg_unpack_start(lua_State *L, size_t len) {
   lua_Integer pos = luaL_optinteger(L, 3, 1);
   if (pos < 0) pos = pos < -(lua_Integer)len ? 0 : (lua_Integer)len + pos + 1;
-#if LG_LUA >= 504
+#if LG_UNPACK_FROM_ZERO
   if (pos == 0) pos = 1;
 #endif
   luaL_argcheck(L, pos >= 1 && (lua_Unsigned)pos - 1 <= len, 3, "initial position out of string");

@@ -1,22 +1,14 @@
 /* The bit operations: bit32 of Lua 5.2, bit of LuaJIT. Compiled once per Lua version.
  *
- * Contract: as in lib_string.h. All are stock functions; those that take any number of arguments are reached through a
+ * Contract: as in strlib.h. All are stock functions; those that take any number of arguments are reached through a
  * function that turns each argument into a number first and looks at the deadline in between: reading one numeral of
  * 10 MB takes some 20 ms, and a call may name the same one thousands of times. */
-#ifndef LG_LIB_BIT_H
-#define LG_LIB_BIT_H
+#ifndef LG_STDLIB_BITLIB_H
+#define LG_STDLIB_BITLIB_H
 
-#if LG_LUA == 502 || LG_JIT
+#if LG_HAS_BIT || LG_HAS_BIT32
 
-#include "lib_args.h"
-
-#if LG_JIT
-#define LG_BIT_NAME "bit"
-#define lg_luaopen_bit luaopen_bit
-#else
-#define LG_BIT_NAME "bit32"
-#define lg_luaopen_bit luaopen_bit32
-#endif
+#include "args.h"
 
 /* Upvalue 1 is the stock function. */
 static int lg_bit_fold(lua_State *L) {
@@ -29,7 +21,7 @@ static int lg_bit_fold(lua_State *L) {
     lua_pushnumber(L, v);
     lua_replace(L, i);
   }
-  if (LG_JIT && n == 0) (void)luaL_checknumber(L, 1); /* raises: bit32's functions have a value for no arguments */
+  if (LG_HAS_BIT && n == 0) (void)luaL_checknumber(L, 1); /* raises: bit32's functions have a value for no arguments */
   if (!lg_stack(L, n + 1)) return luaL_error(L, "stack overflow");
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_insert(L, 1);

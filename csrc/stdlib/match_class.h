@@ -2,8 +2,8 @@
  *
  * Contract: pure; no call here raises or touches Lua. Classes are those of the C locale, whatever the process's locale
  * is (in UTF-8 locales glibc's are the same): a script's results do not depend on its host's environment. */
-#ifndef LG_MATCH_CLASS_H
-#define LG_MATCH_CLASS_H
+#ifndef LG_STDLIB_MATCH_CLASS_H
+#define LG_STDLIB_MATCH_CLASS_H
 
 #include <stdint.h>
 #include <string.h>
@@ -46,8 +46,8 @@ static const uint16_t lg_char_class[256] = {
   LG_T_8(LG_T_LO), LG_T_LO, LG_T_LO, LG_T_LO, LG_T_PU, LG_T_PU, LG_T_PU, LG_T_PU, LG_T_CT
 };
 
-#if LG_LUA >= 502 || LG_JIT
-#define LG_T_G ['g'] = LG_C_GRAPH, ['G'] = LG_C_GRAPH, /* appeared in 5.2; LuaJIT has it too */
+#if LG_HAS_CLASS_G
+#define LG_T_G ['g'] = LG_C_GRAPH, ['G'] = LG_C_GRAPH,
 #else
 #define LG_T_G
 #endif

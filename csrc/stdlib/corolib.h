@@ -3,21 +3,21 @@
  * In PUC Lua a hook belongs to one coroutine: an interrupt is armed on st->running, which resume, wrap and close keep up
  * to date, and once a run is being ended they raise in the resumer too instead of returning. They also bound the C stack:
  * 5.1 and LuaJIT let coroutines nest until it overflows. Messages are those of each version's lcorolib.c. */
-#ifndef LG_LIB_COROUTINE_H
-#define LG_LIB_COROUTINE_H
+#ifndef LG_STDLIB_COROLIB_H
+#define LG_STDLIB_COROLIB_H
 
-#include "cstack.h"
-#include "lib_args.h"
-#include "poll.h"
+#include "../guard/cstack.h"
+#include "args.h"
+#include "../guard/poll.h"
 
 static void lg_budget_arm(lua_State *L, struct lg_state *st);
 
 static lua_State *lg_checkco(lua_State *L) {
   lua_State *co = lua_tothread(L, 1);
-#if LG_LUA <= 502
-  luaL_argcheck(L, co != NULL, 1, "coroutine expected");
-#else
+#if LG_TELLS_GIVEN_TYPE
   if (co == NULL) luaL_error(L, "bad argument #1 (coroutine expected, got %s)", luaL_typename(L, 1));
+#else
+  luaL_argcheck(L, co != NULL, 1, "coroutine expected");
 #endif
   return co;
 }
@@ -27,7 +27,7 @@ static lua_State *lg_checkco(lua_State *L) {
  * lua_resume() makes that text before it is protected. Memory refused there would be thrown on `co`, past every frame
  * between it and the handler it last had, or to one that is gone; so the texts are made once and kept (lg_keep_words). */
 static const char *lg_not_resumable(lua_State *L, lua_State *co) {
-#if LG_LUA == 501
+#if !LG_RESUME_REFUSES
   lua_Debug ar;
   if (co == L) return "cannot resume running coroutine";
   if (lua_status(co) == LUA_YIELD) return NULL;
@@ -53,7 +53,7 @@ static void lg_keep_words(lua_State *L) {
   (void)luaL_ref(L, LUA_REGISTRYINDEX);
 }
 
-#if LG_LUA == 501 && !LG_JIT
+#if LG_CHECKSTACK_RAISES
 static int lg_grow_here(lua_State *co) {
   luaL_checkstack(co, (int)(intptr_t)lua_touserdata(co, 1), "");
   return 0;
@@ -67,7 +67,7 @@ static int lg_grow_here(lua_State *co) {
  * catches it and leaves a coroutine that had yielded as if it had never been started. So 5.1 grows the stack in a protected
  * call, unless it is sure to have the room (a coroutine that waits has LUA_MINSTACK slots), and LuaJIT while the limit is
  * lifted: what it takes beyond it, a stack's worth at most, is refused afterwards. */
-#if LG_JIT
+#if LG_CHECKSTACK_SPOILS
 static int lg_stack_of(lua_State *L, lua_State *co, int n) {
   struct lg_state *st = lg_state_of(L);
   struct lg_meter *m = &st->meter;
@@ -85,7 +85,7 @@ static int lg_stack_of(lua_State *L, lua_State *co, int n) {
 }
 #else
 static int lg_check_stack_of(lua_State *co, int n) {
-#if LG_LUA == 501
+#if LG_CHECKSTACK_RAISES
   enum { LG_CERTAIN = 16 };
   if (n > LG_CERTAIN && lua_cpcall(co, lg_grow_here, (void *)(intptr_t)n) != LUA_OK) {
     lua_pop(co, 1);
@@ -156,7 +156,7 @@ static int lg_co_resume(lua_State *L) {
   return n >= 0 ? n + 1 : 2;
 }
 
-#if LG_LUA >= 504
+#if LG_HAS_CLOSE
 /* lua_closethread runs to-be-closed variables on `co`: they must be interruptible too. */
 static int lg_close_tracked(lua_State *L, lua_State *co) {
   struct lg_state *st = lg_state_of(L);
@@ -196,7 +196,7 @@ static int lg_auxwrap(lua_State *L) {
   int status = 0;
   int n = lg_auxresume(L, co, lua_gettop(L), &status);
   if (n >= 0) return n;
-#if LG_LUA >= 504
+#if LG_HAS_CLOSE
   int dead = lua_status(co);
   if (dead != LUA_OK && dead != LUA_YIELD) { /* an error inside the coroutine: close its variables */
     status = lg_close_tracked(L, co);
@@ -217,12 +217,12 @@ static int lg_co_wrap(lua_State *L) {
   return 1;
 }
 
-#if LG_LUA >= 504
+#if LG_HAS_CLOSE
 /* coroutine.close: upvalue 1 is the stock coroutine.status, whose words decide. */
 static int lg_co_close(lua_State *L) {
-  lua_State *co = LG_LUA >= 505 && lua_isnone(L, 1) ? L : lg_checkco(L);
+  lua_State *co = LG_CLOSES_ITSELF && lua_isnone(L, 1) ? L : lg_checkco(L);
   if (co == L) {
-#if LG_LUA >= 505
+#if LG_CLOSES_ITSELF
     if (L == lg_state_of(L)->L) return luaL_error(L, "cannot close main thread");
     (void)lua_closethread(co, L); /* closing itself: does not return */
 #endif
@@ -242,5 +242,27 @@ static int lg_co_close(lua_State *L) {
   return 2;
 }
 #endif
+
+/* The coroutine library; the stock one is the table on top (replaced). */
+static void lg_open_coroutine(lua_State *L) {
+  static const char *const kept[] = {"create", "status", "running", "yield", "isyieldable", NULL};
+  int stock = lua_gettop(L);
+  lua_createtable(L, 0, 8);
+  for (int i = 0; kept[i] != NULL; i++) {
+    (void)lua_getfield(L, stock, kept[i]);
+    lua_setfield(L, -2, kept[i]);
+  }
+  lua_pushcfunction(L, lg_co_resume);
+  lua_setfield(L, -2, "resume");
+  (void)lua_getfield(L, stock, "create");
+  lua_pushcclosure(L, lg_co_wrap, 1);
+  lua_setfield(L, -2, "wrap");
+#if LG_HAS_CLOSE
+  (void)lua_getfield(L, stock, "status");
+  lua_pushcclosure(L, lg_co_close, 1);
+  lua_setfield(L, -2, "close");
+#endif
+  lua_replace(L, stock);
+}
 
 #endif

@@ -1,10 +1,10 @@
-/* The table functions that only Lua 5.1 and LuaJIT have, and LuaJIT 2.1's own remove and move. Part of lib_table.h.
+/* The table functions that only Lua 5.1 and LuaJIT have, and LuaJIT 2.1's own remove and move. Part of tablib.h.
  *
- * Contract: as in lib_table.h. LuaJIT 2.1 writes these functions in Lua, where positions are numbers of any kind, cut
+ * Contract: as in tablib.h. LuaJIT 2.1 writes these functions in Lua, where positions are numbers of any kind, cut
  * to integers where they become keys. Here they are C functions as all others of the sandbox: a function written in Lua
  * carries an environment, which getfenv() would hand out. */
-#ifndef LG_LIB_TABLE51_H
-#define LG_LIB_TABLE51_H
+#ifndef LG_STDLIB_TABLIB51_H
+#define LG_STDLIB_TABLIB51_H
 
 static int lg_tab_getn(lua_State *L) {
   lua_pushinteger(L, lg_table_length(L, LG_TAB_R));
@@ -50,7 +50,7 @@ static int lg_tab_foreachi(lua_State *L) {
   return 0;
 }
 
-#if LG_JIT == 21
+#if LG_TABLE_PLACE_IS_ANY
 static void lg_copy_element(lua_State *L, int a, lua_Number to, int b, lua_Number from) {
   lg_geti(L, b, lg_clip_int(from));
   lg_seti(L, a, lg_clip_int(to));

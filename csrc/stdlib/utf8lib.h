@@ -1,26 +1,22 @@
 /* The utf8 library of the sandbox (Lua 5.3 and later), looking at the deadline every few thousand bytes. Compiled once
- * per Lua version; include after strbuf.h.
+ * per Lua version.
  *
  * Contract: C functions that hostile scripts call, each on the run's thread inside the guarded call. Results and error
  * messages are those of the version at hand. Reading runs over the end of a string only to its final zero. */
-#ifndef LG_LIB_UTF8_H
-#define LG_LIB_UTF8_H
+#ifndef LG_STDLIB_UTF8LIB_H
+#define LG_STDLIB_UTF8LIB_H
 
-#if LG_LUA >= 503
+#if LG_HAS_UTF8
 
-#include "lib_args.h"
+#include "args.h"
 #include "strbuf.h"
 
-#if LG_LUA == 503
-#define LG_UTF8_MAX 0x10FFFFu
-#define LG_UTF8_BYTES_MAX 4
-#define LG_OUT_OF(what) what " out of string"
-#define LG_OUT_OF_RANGE "out of range"
-#else
+#if LG_UTF8_HAS_LAX
 #define LG_UTF8_MAX 0x7FFFFFFFu
 #define LG_UTF8_BYTES_MAX 6
-#define LG_OUT_OF(what) what " out of bounds"
-#define LG_OUT_OF_RANGE "out of bounds"
+#else
+#define LG_UTF8_MAX 0x10FFFFu
+#define LG_UTF8_BYTES_MAX 4
 #endif
 #define LG_UTF8_POLL 4096 /* characters between two looks at the deadline */
 
@@ -44,7 +40,7 @@ static const char *lg_utf8_decode(const char *s, uint32_t *code, int strict) {
     v = v << 6 | ((unsigned char)s[i] & 0x3Fu);
   }
   if (v < least[bytes] || v > LG_UTF8_MAX) return NULL;
-  if (LG_LUA > 503 && strict && (v > 0x10FFFF || (v >= 0xD800 && v <= 0xDFFF))) return NULL;
+  if (LG_UTF8_HAS_LAX && strict && (v > 0x10FFFF || (v >= 0xD800 && v <= 0xDFFF))) return NULL;
   *code = v;
   return s + bytes;
 }
@@ -62,8 +58,8 @@ static int lg_utf8_len(lua_State *L) {
   lua_Integer i = lg_utf8_position(luaL_optinteger(L, 2, 1), len);
   lua_Integer j = lg_utf8_position(luaL_optinteger(L, 3, -1), len);
   int strict = !lua_toboolean(L, 4);
-  luaL_argcheck(L, 1 <= i && --i <= (lua_Integer)len, 2, LG_OUT_OF("initial position"));
-  luaL_argcheck(L, --j < (lua_Integer)len, 3, LG_OUT_OF("final position"));
+  luaL_argcheck(L, 1 <= i && --i <= (lua_Integer)len, 2, LG_TEXT_OUT_OF("initial position"));
+  luaL_argcheck(L, --j < (lua_Integer)len, 3, LG_TEXT_OUT_OF("final position"));
   lua_Integer n = 0;
   while (i <= j) {
     uint32_t code;
@@ -88,8 +84,8 @@ static int lg_utf8_codepoint(lua_State *L) {
   lua_Integer i = lg_utf8_position(luaL_optinteger(L, 2, 1), len);
   lua_Integer j = lg_utf8_position(luaL_optinteger(L, 3, i), len);
   int strict = !lua_toboolean(L, 4);
-  luaL_argcheck(L, i >= 1, 2, LG_OUT_OF_RANGE);
-  luaL_argcheck(L, j <= (lua_Integer)len, 3, LG_OUT_OF_RANGE);
+  luaL_argcheck(L, i >= 1, 2, LG_TEXT_OUT_OF_RANGE);
+  luaL_argcheck(L, j <= (lua_Integer)len, 3, LG_TEXT_OUT_OF_RANGE);
   if (i > j) return 0;
   if (j - i >= INT_MAX) return luaL_error(L, "string slice too long");
   if (!lg_stack(L, (int)(j - i) + 1)) return luaL_error(L, "stack overflow (string slice too long)");
@@ -160,8 +156,7 @@ static int lg_utf8_offset(lua_State *L) {
   const char *s = luaL_checklstring(L, 1, &len);
   lua_Integer n = luaL_checkinteger(L, 2);
   lua_Integer i = lg_utf8_position(luaL_optinteger(L, 3, n >= 0 ? 1 : (lua_Integer)len + 1), len);
-  luaL_argcheck(L, 1 <= i && --i <= (lua_Integer)len, 3,
-                LG_LUA == 503 ? "position out of range" : "position out of bounds");
+  luaL_argcheck(L, 1 <= i && --i <= (lua_Integer)len, 3, LG_TEXT_OUT_OF_PLACE);
   if (n == 0) {
     for (unsigned count = 0; i > 0 && lg_is_continuation(s + i); i--) {
       if (count++ % LG_UTF8_POLL == 0) lg_poll(st, L);
@@ -175,7 +170,7 @@ static int lg_utf8_offset(lua_State *L) {
     return 1;
   }
   lua_pushinteger(L, i + 1);
-#if LG_LUA >= 505
+#if LG_UTF8_OFFSET_HAS_END
   if ((s[i] & 0x80) != 0) {
     if (lg_is_continuation(s + i)) return luaL_error(L, "initial position is a continuation byte");
     for (unsigned count = 0; lg_is_continuation(s + i + 1); i++) {
@@ -195,9 +190,9 @@ static int lg_utf8_step(lua_State *L, int strict) {
   size_t len;
   const char *s = luaL_checklstring(L, 1, &len);
   lua_Integer at = lua_tointeger(L, 2);
-  if (LG_LUA == 503 && at < 0) at = at == INT64_MIN ? at : 0; /* 5.3 takes one from it first, wrapping */
-  lua_Unsigned n = (lua_Unsigned)at;                          /* what is negative lies beyond the end now */
-  if (n < len && !(LG_LUA == 503 && n == 0)) {
+  if (LG_UTF8_ZERO_IS_END && at < 0) at = at == INT64_MIN ? at : 0; /* 5.3 takes one from it first, wrapping */
+  lua_Unsigned n = (lua_Unsigned)at;                                /* what is negative lies beyond the end now */
+  if (n < len && !(LG_UTF8_ZERO_IS_END && n == 0)) {
     for (unsigned count = 0; lg_is_continuation(s + n); n++) {
       if (count++ % LG_UTF8_POLL == 0) lg_poll(st, L);
     }
@@ -213,13 +208,13 @@ static int lg_utf8_step(lua_State *L, int strict) {
 
 static int lg_utf8_step_strict(lua_State *L) { return lg_utf8_step(L, 1); }
 
-#if LG_LUA >= 504
+#if LG_UTF8_HAS_LAX
 static int lg_utf8_step_lax(lua_State *L) { return lg_utf8_step(L, 0); }
 #endif
 
 static int lg_utf8_codes(lua_State *L) {
   const char *s = luaL_checkstring(L, 1);
-#if LG_LUA >= 504
+#if LG_UTF8_HAS_LAX
   luaL_argcheck(L, !lg_is_continuation(s), 1, "invalid UTF-8 code");
   lua_pushcfunction(L, lua_toboolean(L, 2) ? lg_utf8_step_lax : lg_utf8_step_strict);
 #else

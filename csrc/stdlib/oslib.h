@@ -5,14 +5,14 @@
  * difftime are the stock functions (each does a bounded piece of work); date and time are written anew, because their
  * work grows with a format and with numerals that the script makes; getenv sees only struct lg_state's pairs, never the
  * process. */
-#ifndef LG_LIB_OS_H
-#define LG_LIB_OS_H
+#ifndef LG_STDLIB_OSLIB_H
+#define LG_STDLIB_OSLIB_H
 
 #include <ctype.h>
 #include <string.h>
 #include <time.h>
 
-#include "lib_args.h"
+#include "args.h"
 #include "strbuf.h"
 
 enum { LG_DATE_ITEM = 256 }; /* what one conversion gives at most; longer ones give nothing */
@@ -41,7 +41,7 @@ static int lg_calendar(time_t when, int utc, struct tm *out) {
 /* The moment given as argument 2, else now. */
 static time_t lg_date_argument(lua_State *L) {
   if (lua_isnoneornil(L, 2)) return time(NULL);
-#if LG_LUA >= 503
+#if LG_HAS_INTEGERS
   lua_Integer t = luaL_checkinteger(L, 2);
   luaL_argcheck(L, (lua_Integer)(time_t)t == t, 2, "time out-of-bounds");
   return (time_t)t;
@@ -57,7 +57,7 @@ static void lg_date_field(lua_State *L, const char *key, int value, int plus) {
 
 /* Set the fields of a calendar in the table on top, in the version's order (which pairs() may show). */
 static void lg_date_fields(lua_State *L, const struct tm *tm) {
-#if LG_LUA >= 504
+#if LG_DATE_YEAR_FIRST
   lg_date_field(L, "year", tm->tm_year, 1900);
   lg_date_field(L, "month", tm->tm_mon, 1);
   lg_date_field(L, "day", tm->tm_mday, 0);
@@ -87,11 +87,11 @@ static int lg_time_field(lua_State *L, const char *key, int def, int minus) {
   lg_poll(lg_state_of(L), L); /* a field may be a numeral of any length */
   int isnum = 0;
   (void)lua_getfield(L, -1, key);
-#if LG_LUA >= 503
+#if LG_HAS_INTEGERS
   lua_Integer v = lua_tointegerx(L, -1, &isnum);
   if (!isnum && !lua_isnil(L, -1)) luaL_error(L, "field '%s' is not an integer", key);
-  int fits =
-      LG_LUA == 503 ? -(INT_MAX / 2) <= v && v <= INT_MAX / 2 : (v >= 0 ? v - minus <= INT_MAX : INT_MIN + minus <= v);
+  int fits = LG_DATE_FIELD_IS_HALF ? -(INT_MAX / 2) <= v && v <= INT_MAX / 2
+                                   : (v >= 0 ? v - minus <= INT_MAX : INT_MIN + minus <= v);
   if (isnum && !fits) luaL_error(L, "field '%s' is out-of-bound", key);
 #else
   isnum = lua_isnumber(L, -1);
@@ -100,12 +100,12 @@ static int lg_time_field(lua_State *L, const char *key, int def, int minus) {
   lua_pop(L, 1);
   if (isnum) return (int)((unsigned)v - (unsigned)minus);
   if (def < 0) luaL_error(L, "field '%s' missing in date table", key);
-  return LG_LUA >= 503 ? def : def - minus;
+  return def; /* only fields that begin at 0 have one */
 }
 
 /* Read the calendar in the table on top, in the version's order (which its __index may see). */
 static void lg_time_fields(lua_State *L, struct tm *tm) {
-#if LG_LUA >= 504
+#if LG_DATE_YEAR_FIRST
   tm->tm_year = lg_time_field(L, "year", -1, 1900);
   tm->tm_mon = lg_time_field(L, "month", -1, 1);
   tm->tm_mday = lg_time_field(L, "day", -1, 0);
@@ -136,9 +136,9 @@ static int lg_os_time(lua_State *L) {
     lua_settop(L, 1);
     lg_time_fields(L, &tm);
     t = mktime(&tm);
-    if (LG_LUA >= 503) lg_date_fields(L, &tm); /* as mktime() has made them proper */
+    if (LG_TIME_NORMALIZES) lg_date_fields(L, &tm); /* as mktime() has made them proper */
   }
-#if LG_LUA >= 503
+#if LG_DATE_RAISES
   if (t == (time_t)-1) return luaL_error(L, "time result cannot be represented in this installation");
   lua_pushinteger(L, (lua_Integer)t);
 #else
@@ -154,9 +154,9 @@ static int lg_os_time(lua_State *L) {
 #ifdef _WIN32
 #define LG_DATE_PLAIN "aAbBcdHIjmMpSUwWxXyYzZ%"
 #define LG_DATE_MODIFIED(p) ((p)[0] == '#' && (p)[1] != '\0' && strchr("cxdHIjmMSUwWyY", (p)[1]) != NULL)
-#elif LG_LUA >= 503
+#elif LG_DATE_HAS_C99
 #define LG_DATE_PLAIN "aAbBcCdDeFgGhHIjmMnprRStTuUVwWxXyYzZ%"
-#elif LG_LUA == 502
+#elif LG_DATE_CHECKS
 #define LG_DATE_PLAIN "aAbBcdHIjmMpSUwWxXyYz%"
 #endif
 #ifndef _WIN32
@@ -170,9 +170,9 @@ static int lg_os_time(lua_State *L) {
  * any character; E and O alone, and a final '%', stand for themselves, because on some C libraries they end the
  * process. */
 static const char *lg_date_conversion(lua_State *L, const char *p, const char *end, char item[8]) {
-#if LG_LUA >= 502
+#if LG_DATE_CHECKS
   size_t left = (size_t)(end - p);
-  size_t n = LG_LUA >= 503 && left >= 2 && LG_DATE_MODIFIED(p) ? 2 : 1;
+  size_t n = LG_DATE_HAS_C99 && left >= 2 && LG_DATE_MODIFIED(p) ? 2 : 1;
   if (left == 0 || *p == '\0' || (n == 1 && strchr(LG_DATE_PLAIN, *p) == NULL))
     luaL_argerror(L, 1, lua_pushfstring(L, "invalid conversion specifier '%%%s'", p));
 #elif defined(_WIN32)
@@ -185,7 +185,7 @@ static const char *lg_date_conversion(lua_State *L, const char *p, const char *e
 #else
   (void)L;
   const char *start = p;
-#if LG_JIT == 21
+#if LG_DATE_TAKES_WIDTHS
   if (p < end && strchr("-_0^#", *p) != NULL) p++;
   for (int i = 0; i < 2 && p < end && isdigit((unsigned char)*p); i++) p++;
   if (p + 1 < end && (*p == 'E' || *p == 'O')) p++;
@@ -225,16 +225,15 @@ static void lg_date_text(lua_State *L, struct lg_strbuf *b, const char *p, const
 static int lg_os_date(lua_State *L) {
   size_t len;
   const char *p = luaL_optlstring(L, 1, "%c", &len);
-  const char *end = p + (LG_LUA >= 503 ? len : strlen(p)); /* before 5.3 a zero ends the format */
+  const char *end = p + (LG_DATE_ENDS_AT_NUL ? strlen(p) : len);
   time_t when = lg_date_argument(L);
   int utc = *p == '!';
   if (utc) p++;
   struct tm tm;
   memset(&tm, 0, sizeof tm);
   if (lg_calendar(when, utc, &tm) != 0) {
-#if LG_LUA >= 503
-    return luaL_error(L, LG_LUA >= 504 ? "date result cannot be represented in this installation"
-                                       : "time result cannot be represented in this installation");
+#if LG_DATE_RAISES
+    return luaL_error(L, "%s result cannot be represented in this installation", LG_TEXT_DATE_BEYOND);
 #else
     lua_pushnil(L);
     return 1;

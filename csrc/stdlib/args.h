@@ -2,12 +2,12 @@
  * how a library's table is put together. Compiled once per Lua version.
  *
  * Contract: only inside a protected call; everything here may raise a Lua error. */
-#ifndef LG_LIB_ARGS_H
-#define LG_LIB_ARGS_H
+#ifndef LG_STDLIB_ARGS_H
+#define LG_STDLIB_ARGS_H
 
 #include <math.h>
 
-#include "poll.h"
+#include "../guard/poll.h"
 
 #define LG_CHUNK ((size_t)1 << 15) /* bytes handled between two looks at the deadline: a few microseconds */
 
@@ -20,10 +20,10 @@ static inline int64_t lg_clip_i64(lua_Number n) {
 /* The same for int. */
 static inline int lg_clip_int(lua_Number n) { return n >= -2147483648.0 && n < 2147483648.0 ? (int)n : INT_MIN; }
 
-#if LG_LUA <= 502
+#if !LG_HAS_INTEGERS
 /* A C int, cut or wrapped as the version does it (luaL_checkint; LuaJIT's own check). */
 static inline int lg_checkint(lua_State *L, int arg) {
-#if LG_JIT
+#if LG_INTS_FROM_DOUBLES
   return lg_clip_int(luaL_checknumber(L, arg));
 #else
   return (int)luaL_checkinteger(L, arg);
@@ -36,7 +36,7 @@ static inline int lg_optint(lua_State *L, int arg, int def) {
 #endif
 
 /* Positions in a table or string: int up to 5.2, lua_Integer from 5.3 on. */
-#if LG_LUA >= 503
+#if LG_HAS_INTEGERS
 typedef lua_Integer lg_index;
 #define LG_INDEX_MAX INT64_MAX
 #define lg_checkindex(L, arg) luaL_checkinteger(L, (arg))
@@ -52,7 +52,7 @@ typedef int lg_index;
 static inline lg_index lg_next_index(lg_index i) { return i == LG_INDEX_MAX ? -LG_INDEX_MAX - 1 : i + 1; }
 
 /* t[i] onto the stack, and t[i] = the value on top (popped): with metamethods from 5.3 on, raw before. */
-#if LG_LUA >= 503
+#if LG_TABLE_METAMETHODS
 #define lg_geti(L, t, i) ((void)lua_geti(L, (t), (i)))
 #define lg_seti(L, t, i) lua_seti(L, (t), (i))
 #else

@@ -1,20 +1,20 @@
-/* The table library of the sandbox. Compiled once per Lua version; include after strbuf.h.
+/* The table library of the sandbox. Compiled once per Lua version.
  *
  * Contract: C functions that hostile scripts call, each on the run's thread inside the guarded call. Results and error
  * messages are those of the version at hand. No length is trusted: a __len may say anything, and even without
  * metamethods a table of 31 elements can have a border at 2^30; so every loop looks at the deadline at each element,
  * and positions wrap instead of overflowing. Element access may run script code that errs or changes the table. */
-#ifndef LG_LIB_TABLE_H
-#define LG_LIB_TABLE_H
+#ifndef LG_STDLIB_TABLIB_H
+#define LG_STDLIB_TABLIB_H
 
-#include "lib_args.h"
-#include "lib_sort.h"
+#include "args.h"
+#include "sort.h"
 #include "strbuf.h"
 
 /* What a value must offer to stand in for a table (5.3 and later). */
 enum { LG_TAB_R = 1, LG_TAB_W = 2, LG_TAB_L = 4, LG_TAB_RW = LG_TAB_R | LG_TAB_W };
 
-#if LG_LUA >= 503
+#if LG_TABLE_METAMETHODS
 static int lg_has_field(lua_State *L, const char *key, int n) {
   (void)lua_pushstring(L, key);
   return lua_rawget(L, -n) != LUA_TNIL;
@@ -24,7 +24,7 @@ static void lg_checktab(lua_State *L, int arg, int what) {
   int type = lua_type(L, arg);
   if (type == LUA_TTABLE) return;
   int n = 1;
-  int len_needed = (what & LG_TAB_L) != 0 && !(LG_LUA >= 505 && type == LUA_TSTRING);
+  int len_needed = (what & LG_TAB_L) != 0 && !(LG_STRINGS_NEED_NO_LEN && type == LUA_TSTRING);
   if (!lua_getmetatable(L, arg) || ((what & LG_TAB_R) && !lg_has_field(L, "__index", ++n)) ||
       ((what & LG_TAB_W) && !lg_has_field(L, "__newindex", ++n)) || (len_needed && !lg_has_field(L, "__len", ++n)))
     luaL_checktype(L, arg, LUA_TTABLE); /* raises */
@@ -34,13 +34,13 @@ static void lg_checktab(lua_State *L, int arg, int what) {
 
 /* #t for the value at index 1, as the version's own table functions take it; it may be any number. */
 static lg_index lg_length(lua_State *L) {
-#if LG_LUA == 501
-  return (int)lua_objlen(L, 1);
+#if !LG_TABLE_LENGTH_META
+  return (int)lua_rawlen(L, 1);
 #else
   int isnum = 0;
   lua_len(L, 1);
   lua_Integer n = lua_tointegerx(L, -1, &isnum);
-  if (!isnum) luaL_error(L, "object length is not %s", LG_LUA == 502 ? "a number" : "an integer");
+  if (!isnum) luaL_error(L, "object length is not %s", LG_TEXT_LENGTH_KIND);
   lua_pop(L, 1);
   return (lg_index)n;
 #endif
@@ -48,7 +48,7 @@ static lg_index lg_length(lua_State *L) {
 
 /* The same after the check that index 1 is a table, or can be used as one. */
 static lg_index lg_table_length(lua_State *L, int what) {
-#if LG_LUA >= 503
+#if LG_TABLE_METAMETHODS
   lg_checktab(L, 1, what | LG_TAB_L);
 #else
   (void)what;
@@ -64,9 +64,9 @@ static int lg_tab_insert(lua_State *L) {
   int top = lua_gettop(L);
   if (top == 3) {
     pos = lg_checkindex(L, 2);
-#if LG_LUA >= 504
+#if LG_TABLE_PLACE_WRAPS
     luaL_argcheck(L, (lua_Unsigned)pos - 1u < (lua_Unsigned)end, 2, "position out of bounds");
-#elif LG_LUA >= 502
+#elif LG_TABLE_CHECKS_PLACE
     luaL_argcheck(L, 1 <= pos && pos <= end, 2, "position out of bounds");
 #endif
     for (lg_index i = end; i > pos; i--) {
@@ -81,18 +81,20 @@ static int lg_tab_insert(lua_State *L) {
   return 0;
 }
 
-#if LG_JIT != 21
+#if !LG_TABLE_PLACE_IS_ANY
 static int lg_tab_remove(lua_State *L) {
   struct lg_state *st = lg_state_of(L);
   lg_index size = lg_table_length(L, LG_TAB_RW);
   lg_index pos = lg_optindex(L, 2, size);
-#if LG_LUA == 501
-  if (pos < 1 || pos > size) return 0;
-#elif LG_LUA <= 503
-  luaL_argcheck(L, pos == size || (1 <= pos && pos <= lg_next_index(size)), 1, "position out of bounds");
+#if LG_TABLE_PLACE_WRAPS
+  int fits = pos == size || (lua_Unsigned)pos - 1u <= (lua_Unsigned)size;
+#elif LG_TABLE_CHECKS_PLACE
+  int fits = pos == size || (1 <= pos && pos <= lg_next_index(size));
 #else
-  luaL_argcheck(L, pos == size || (lua_Unsigned)pos - 1u <= (lua_Unsigned)size, 2, "position out of bounds");
+  if (pos < 1 || pos > size) return 0;
+  int fits = 1;
 #endif
+  luaL_argcheck(L, fits, LG_REMOVE_PLACE_ARG, "position out of bounds");
   lg_geti(L, 1, pos);
   for (; pos < size; pos++) {
     lg_poll(st, L);
@@ -105,7 +107,7 @@ static int lg_tab_remove(lua_State *L) {
 }
 #endif
 
-#if LG_LUA >= 503
+#if LG_HAS_TABLE_MOVE && LG_HAS_INTEGERS
 static int lg_tab_move(lua_State *L) {
   struct lg_state *st = lg_state_of(L);
   lua_Integer from = luaL_checkinteger(L, 2);
@@ -138,7 +140,7 @@ static void lg_concat_field(lua_State *L, struct lg_state *st, struct lg_strbuf 
   lg_geti(L, 1, i);
   const char *s = lua_tolstring(L, -1, &n); /* NULL for what is neither a string nor a number */
   if (s == NULL) {
-#if LG_LUA >= 504
+#if LG_CONCAT_WIDE_INDEX
     luaL_error(L, "invalid value (%s) at index %I in table for 'concat'", luaL_typename(L, -1), i);
 #else
     luaL_error(L, "invalid value (%s) at index %d in table for 'concat'", luaL_typename(L, -1), (int)i);
@@ -150,17 +152,17 @@ static void lg_concat_field(lua_State *L, struct lg_state *st, struct lg_strbuf 
 
 static int lg_tab_concat(lua_State *L) {
   size_t seplen;
-#if LG_LUA >= 503
+#if LG_CONCAT_LENGTH_FIRST
   lg_index last = lg_table_length(L, LG_TAB_R);
   const char *sep = luaL_optlstring(L, 2, "", &seplen);
-  lg_index i = luaL_optinteger(L, 3, 1);
-  last = luaL_optinteger(L, 4, last);
+  lg_index i = lg_optindex(L, 3, 1);
+  last = lg_optindex(L, 4, last);
 #else
-  if (LG_JIT) luaL_checktype(L, 1, LUA_TTABLE);
+  if (LG_CONCAT_TABLE_FIRST) luaL_checktype(L, 1, LUA_TTABLE);
   const char *sep = luaL_optlstring(L, 2, "", &seplen);
   luaL_checktype(L, 1, LUA_TTABLE);
-  lg_index i = lg_optint(L, 3, 1);
-  lg_index last = lua_isnoneornil(L, 4) ? lg_length(L) : lg_checkint(L, 4);
+  lg_index i = lg_optindex(L, 3, 1);
+  lg_index last = lua_isnoneornil(L, 4) ? lg_length(L) : lg_checkindex(L, 4);
 #endif
   struct lg_state *st = lg_state_of(L);
   struct lg_strbuf b;
@@ -174,18 +176,18 @@ static int lg_tab_concat(lua_State *L) {
   return 1;
 }
 
-#if !LG_JIT
+#if !LG_UNPACK_IS_STOCK
 /* 5.1 too, where it is a global: the stock one counts its results in an int that overflows, and optimised builds crash on
  * unpack({}, 0, 2^31 - 1) (CVE-2025-46817). */
 static int lg_tab_unpack(lua_State *L) {
   struct lg_state *st = lg_state_of(L);
-#if LG_LUA <= 502
+#if LG_UNPACK_TABLES_ONLY
   luaL_checktype(L, 1, LUA_TTABLE);
-#elif LG_LUA >= 505
+#elif LG_UNPACK_CHECKS_TABLE
   lg_index length = lg_table_length(L, LG_TAB_R);
 #endif
   lg_index i = lg_optindex(L, 2, 1);
-#if LG_LUA >= 505
+#if LG_UNPACK_CHECKS_TABLE
   lg_index last = luaL_optinteger(L, 3, length);
 #else
   lg_index last = lua_isnoneornil(L, 3) ? lg_length(L) : lg_checkindex(L, 3);
@@ -202,7 +204,7 @@ static int lg_tab_unpack(lua_State *L) {
 }
 #endif
 
-#if LG_LUA <= 503
+#if LG_HAS_MAXN
 static int lg_tab_maxn(lua_State *L) {
   struct lg_state *st = lg_state_of(L);
   lua_Number max = 0;
@@ -222,7 +224,7 @@ static int lg_tab_maxn(lua_State *L) {
 
 static int lg_tab_sort(lua_State *L) {
   lg_index n = lg_table_length(L, LG_TAB_RW);
-#if LG_LUA >= 503
+#if LG_SORT_IS_NEW
   if (n <= 1) return 0;
 #else
   luaL_checkstack(L, 40, "");
@@ -234,8 +236,8 @@ static int lg_tab_sort(lua_State *L) {
   return 0;
 }
 
-#if LG_LUA == 501
-#include "lib_table51.h"
+#if LG_HAS_FOREACH
+#include "tablib51.h"
 #endif
 
 /* Push the table library. */
@@ -245,25 +247,23 @@ static void lg_open_table(lua_State *L) {
       {"insert", lg_tab_insert},
       {"remove", lg_tab_remove},
       {"sort", lg_tab_sort},
-#if LG_LUA <= 503
+#if LG_HAS_MAXN
       {"maxn", lg_tab_maxn},
 #endif
-#if LG_LUA == 501
+#if LG_HAS_FOREACH
       {"foreach", lg_tab_foreach},
       {"foreachi", lg_tab_foreachi},
       {"getn", lg_tab_getn},
       {"setn", NULL}, /* an error message */
-#if LG_JIT == 21
-      {"move", lg_tab_move},
 #endif
-#else
+#if LG_HAS_TABLE_UNPACK
       {"pack", NULL}, /* bounded by its arguments */
       {"unpack", lg_tab_unpack},
 #endif
-#if LG_LUA >= 503
+#if LG_HAS_TABLE_MOVE
       {"move", lg_tab_move},
 #endif
-#if LG_LUA >= 505
+#if LG_HAS_TABLE_CREATE
       {"create", NULL}, /* one allocation */
 #endif
   };
