@@ -67,7 +67,7 @@ def section(figures: Sequence[Figure], facts: Mapping[str, str]) -> str:
         "![The time of every program relative to plain lupa](benchmarks/results/overhead.png)",
         "",
         "`python -m benchmarks` measures luagauge against plain lupa, psutil and other embedded engines.",
-        "[Its own page](benchmarks/README.md) says how.",
+        "[The page of the benchmarks](benchmarks/README.md) says how.",
         "[The last report](benchmarks/results/latest.md) has all that was found.",
         "",
         f"The machine was {facts['cpu']}, {facts['system']},",
