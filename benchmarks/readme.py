@@ -63,13 +63,17 @@ def rows(figures: Sequence[Figure]) -> list[tuple[str, str, str]]:
 
 def section(figures: Sequence[Figure], facts: Mapping[str, str]) -> str:
     """Return the section's text."""
-    machine = f"{facts['cpu']}, {facts['system']}, CPython {facts['python']}, lupa {facts['lupa']}"
     lines = [
         "![The time of every program relative to plain lupa](benchmarks/results/overhead.png)",
         "",
-        "Measured against plain lupa, psutil and other embedded engines by `python -m benchmarks`:",
-        "[how](benchmarks/README.md), and [all that was found](benchmarks/results/latest.md).",
-        f"Lua 5.4 where nothing else is said, on {machine}. Below 1: less than without luagauge.",
+        "`python -m benchmarks` measures luagauge against plain lupa, psutil and other embedded engines.",
+        "[The page of the benchmarks](benchmarks/README.md) says how.",
+        "[The last report](benchmarks/results/latest.md) has all that was found.",
+        "",
+        f"The machine was {facts['cpu']}, {facts['system']},",
+        f"with CPython {facts['python']} and lupa {facts['lupa']}.",
+        "The Lua is 5.4 where nothing else is said.",
+        "A figure below 1 means less than without luagauge.",
         "",
         "| what | figure | command |",
         "|---|---|---|",

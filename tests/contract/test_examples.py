@@ -93,7 +93,7 @@ def test_example_command_works_as_written(script: Path) -> None:
 
 @pytest.mark.real_malloc
 @pytest.mark.skipif(sys.platform != "linux", reason="what it shows was established on Linux")
-def test_rss_is_noise_shows_what_the_readme_says() -> None:
+def test_rss_is_noise_shows_what_the_figures_page_says() -> None:
     """RSS before and after is wildly off where luagauge is within 2 % of the known size."""
     done = subprocess.run(
         [sys.executable, str(EXAMPLES / "rss_is_noise.py")], capture_output=True, text=True, check=False, timeout=120

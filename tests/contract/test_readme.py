@@ -1,4 +1,4 @@
-"""README.md and its sisters keep their word: their code runs, their commands, names and links are there."""
+"""README.md, the pages in docs/ and their sisters keep their word: code runs; commands, names and links are there."""
 
 from __future__ import annotations
 
@@ -22,11 +22,26 @@ from luagauge import _finder
 from luagauge.cli.commands import commands
 
 ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-DOCUMENTS = ("README.md", "ARCHITECTURE.md", "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md")
-CODE = [match[1] for match in re.finditer(r"^```python\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)]
-# Sections of the README that speak of classes and settings in `code`.
+# What users read: the first ten minutes, and a page for each question after them.
+PAGES = ("README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")))
+DOCUMENTS = (*PAGES, "ARCHITECTURE.md", "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md", "benchmarks/README.md")
 NAMES = re.compile(r"`([A-Za-z_][\w.]*)(?:\(([\w, ]*)\))?`")
+MAX_COLUMNS = 100
+
+
+def text_of(document: str) -> str:
+    """Return the text of a document."""
+    return (ROOT / document).read_text(encoding="utf-8")
+
+
+README = text_of("README.md")
+LIMITS = text_of("docs/limits.md")
+ALL_PAGES = "\n".join(text_of(page) for page in PAGES)
+CODE = [
+    pytest.param(match[1], id=f"{page}-{number}")
+    for page in PAGES
+    for number, match in enumerate(re.finditer(r"^```python\n(.*?)^```$", text_of(page), re.MULTILINE | re.DOTALL))
+]
 
 
 def marked_command(mark: str) -> str:
@@ -70,11 +85,11 @@ def values_shown(source: str) -> dict[int, str]:
     return dict(json.loads(line) for line in done.stdout.splitlines())
 
 
-@pytest.mark.parametrize("number", range(len(CODE)))
-def test_readme_code_runs_and_gives_what_it_says(number: int) -> None:
+@pytest.mark.parametrize("source", CODE)
+def test_code_of_pages_runs_and_gives_what_it_says(source: str) -> None:
     """Each block runs by itself, and each expression followed by a comment has the value in the comment."""
-    shown = values_shown(CODE[number])
-    wanted = {node.end_lineno or 0: text for node, text in expected_values(CODE[number])}
+    shown = values_shown(source)
+    wanted = {node.end_lineno or 0: text for node, text in expected_values(source)}
     assert shown.keys() == wanted.keys()
     matches = doctest.OutputChecker().check_output
     wrong = {
@@ -85,10 +100,10 @@ def test_readme_code_runs_and_gives_what_it_says(number: int) -> None:
     assert wrong == {}
 
 
-def test_readme_code_is_mostly_checked() -> None:
+def test_code_of_pages_is_mostly_checked() -> None:
     """The comparison above finds something to compare."""
-    assert len(CODE) >= 7
-    assert sum(len(expected_values(source)) for source in CODE) >= 12
+    assert len(CODE) >= 9
+    assert sum(len(expected_values(str(block.values[0]))) for block in CODE) >= 16
 
 
 def test_readme_run_command_does_the_main_job() -> None:
@@ -121,13 +136,15 @@ def test_readme_test_command_is_the_whole_check() -> None:
 
 def shell_lines(document: str) -> list[str]:
     """Return the commands in a document's shell blocks, without comments."""
-    text = (ROOT / document).read_text(encoding="utf-8")
-    blocks = re.findall(r"^```sh\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    blocks = re.findall(r"^```sh\n(.*?)^```$", text_of(document), re.MULTILINE | re.DOTALL)
     return [line.split("  #")[0].strip() for block in blocks for line in block.splitlines() if line.strip()]
 
 
-@pytest.mark.parametrize("line", [line for line in shell_lines("README.md") if line.startswith("luagauge ")])
-def test_readme_commands_exist(line: str) -> None:
+SHOWN = sorted({line for page in PAGES for line in shell_lines(page) if line.startswith("luagauge ")})
+
+
+@pytest.mark.parametrize("line", SHOWN)
+def test_commands_of_pages_exist(line: str) -> None:
     """Each command shown has its options, and the files it names are there."""
     command, *arguments = shlex.split(line.split("<", maxsplit=1)[0])[1:]
     usage = CliRunner().invoke(commands, [command, "--help"]).output
@@ -141,7 +158,7 @@ def test_readme_commands_exist(line: str) -> None:
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_commands_in_text_exist(document: str) -> None:
     """Programs of this tree that the text says to run are in the tree."""
-    text = (ROOT / document).read_text(encoding="utf-8")
+    text = text_of(document)
     for path in re.findall(r"python3? ([\w/]+\.py)", text):
         assert (ROOT / path).is_file(), path
     for module in re.findall(r"python3? -m (benchmarks\b)", text):
@@ -153,12 +170,11 @@ def test_commands_in_text_exist(document: str) -> None:
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_links_lead_somewhere(document: str) -> None:
     """Every link inside the tree leads to a file, and every anchor to a heading."""
-    text = (ROOT / document).read_text(encoding="utf-8")
-    for target in re.findall(r"\]\(([^)#]*(?:#[^)]*)?)\)", text):
+    for target in re.findall(r"\]\(([^)#]*(?:#[^)]*)?)\)", text_of(document)):
         path, _, anchor = target.partition("#")
         if path.startswith(("http:", "https:", "mailto:")):
             continue
-        there = (ROOT / path) if path else ROOT / document
+        there = (ROOT / document).parent / path if path else ROOT / document
         assert there.exists(), target
         if anchor:
             headings = re.findall(r"^#+ (.+)$", there.read_text(encoding="utf-8"), re.MULTILINE)
@@ -167,9 +183,28 @@ def test_links_lead_somewhere(document: str) -> None:
             )
 
 
-def test_readme_names_are_the_package_names() -> None:
-    """Every error in the README exists and has the attributes it is shown with."""
-    for name, attributes in NAMES.findall(README):
+@pytest.mark.parametrize("page", [page for page in PAGES if page != "README.md"])
+def test_page_is_found_and_says_what_it_answers(page: str) -> None:
+    """README's table of pages names each page in docs/, and the page begins with what it is for."""
+    title, empty, purpose = text_of(page).splitlines()[:3]
+    assert title.startswith("# ")
+    assert (empty, purpose[:15]) == ("", "This page says ")
+    rows = re.findall(r"^\| \[[^\]]+\]\(([^)]+)\) \| .+\? \|$", README.split("## Where to read on\n")[1], re.MULTILINE)
+    assert rows.count(page) == 1
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_page_keeps_its_lines_short(page: str) -> None:
+    """No line of prose is longer than a reader's window; tables, code and commands have lines of their own."""
+    prose = re.sub(r"^```.*?^```$", "", text_of(page), flags=re.MULTILINE | re.DOTALL)
+    lines = [line for line in prose.splitlines() if not line.startswith(("|", "    "))]
+    assert len(lines) > 20
+    assert [line for line in lines if len(line) >= MAX_COLUMNS] == []
+
+
+def test_names_of_pages_are_the_package_names() -> None:
+    """Every error on the pages exists and has the attributes it is shown with."""
+    for name, attributes in NAMES.findall(ALL_PAGES):
         if not name.endswith(("Error", "Exceeded", "NotAllowed", "Violation")) or hasattr(__builtins__, name):
             continue
         if name in {"ValueError", "MemoryError"}:
@@ -179,32 +214,45 @@ def test_readme_names_are_the_package_names() -> None:
             assert f"{attribute}:" in (kind.__doc__ or ""), f"{name} does not document {attribute}"
 
 
-def test_readme_documents_every_setting_and_figure() -> None:
-    """Every field of the configuration and of a run's memory is named in the README."""
-    fields = [*dataclasses.fields(luagauge.ScriptConfig), *dataclasses.fields(luagauge.ScriptMemory)]
-    missing = [field.name for field in fields if not re.search(rf"\b{field.name}\b", README)]
-    assert [name for name in missing if name != "lua"] == []
+@pytest.mark.parametrize(
+    "page, kind", [("docs/limits.md", luagauge.ScriptConfig), ("docs/figures.md", luagauge.ScriptMemory)]
+)
+def test_page_documents_every_field(page: str, kind: type[luagauge.ScriptConfig | luagauge.ScriptMemory]) -> None:
+    """Every setting is in the table of settings, and every figure of a run's memory in the table of figures."""
+    named = re.findall(r"`([\w.]+)`", " ".join(re.findall(r"^\|([^|]+)\|", text_of(page), re.MULTILINE)))
+    names = {name.removeprefix("memory.") for name in named}
+    assert [field.name for field in dataclasses.fields(kind) if field.name not in names] == []
 
 
 @pytest.mark.parametrize("name", ["memory_limit_mb", "timeout_ms", "cpu_time_ms", "max_instructions"])
-def test_readme_defaults_are_the_defaults(name: str) -> None:
-    """The table of limits gives the defaults that the code has."""
-    row = re.search(rf"^\| `{name}` \| ([^|]+) \|", README, re.MULTILINE)
+def test_defaults_of_the_page_are_the_defaults(name: str) -> None:
+    """The table of settings gives the defaults that the code has."""
+    row = re.search(rf"^\| `{name}` \| ([^|]+) \|", LIMITS, re.MULTILINE)
     assert row is not None
     assert row[1] == str(getattr(luagauge.ScriptConfig(), name))
 
 
-def test_readme_exit_codes_are_those_of_the_help() -> None:
-    """The README's table of exit codes says what `luagauge run --help` says."""
-    table = re.findall(r"^\| (\d+) \| (.+) \|$", README, re.MULTILINE)
+def test_readme_defaults_are_the_defaults() -> None:
+    """The limits that README says a run has by default are those that it has."""
+    match = re.search(r"By default a run may use (\d+) MiB of Lua heap and (\d+) seconds, and return (\d+) MiB", README)
+    assert match is not None
+    config = luagauge.ScriptConfig()
+    given = (config.memory_limit_mb, config.timeout_ms, config.max_output_size)
+    assert given == (int(match[1]), int(match[2]) * 1000, int(match[3]) << 20)
+
+
+def test_exit_codes_of_the_page_are_those_of_the_help() -> None:
+    """The table of exit codes says what `luagauge run --help` says."""
+    table = re.findall(r"^\| (\d+) \| (.+) \|$", text_of("docs/command-line.md"), re.MULTILINE)
     usage = CliRunner().invoke(commands, ["run", "--help"], terminal_width=200).output
     listed = re.findall(r"^ +(\d+)  (\S.*)$", usage, re.MULTILINE)
     assert [(code, text.replace("`", "")) for code, text in table] == listed
 
 
-def test_readme_globals_are_what_a_script_finds() -> None:
+def test_globals_of_the_page_are_what_a_script_finds() -> None:
     """The list of globals is the list a run really has, on every version."""
-    match = re.search(r"fresh globals: `([a-z\s]+)`,\sand `([a-z0-9\s]+)` in the versions", README)
+    page = text_of("docs/sandbox.md")
+    match = re.search(r"- Always: `([a-z\s]+)`\n- In the versions that have them: `([a-z0-9\s]+)`", page)
     assert match is not None
     always, sometimes = set(match[1].split()), set(match[2].split())
     source = "local names = {} for name in pairs(_G) do names[#names + 1] = name end return names"
@@ -220,5 +268,4 @@ def test_readme_globals_are_what_a_script_finds() -> None:
 def test_documents_say_nothing_unfinished() -> None:
     """No document holds a mark of unfinished work."""
     for document in DOCUMENTS:
-        text = (ROOT / document).read_text(encoding="utf-8")
-        assert not re.search(r"\b(TODO|FIXME|TBD|XXX)\b", text), document
+        assert not re.search(r"\b(TODO|FIXME|TBD|XXX)\b", text_of(document)), document

@@ -64,7 +64,7 @@ def test_time_refuses_the_rest(text: str) -> None:
 
 
 def decode(value: Any) -> Any:
-    """Read the notation that `encode` writes, as README.md describes it."""
+    """Read the notation that `encode` writes, as docs/command-line.md describes it."""
     if isinstance(value, list):
         return [decode(item) for item in value]
     if not isinstance(value, dict):

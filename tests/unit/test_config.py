@@ -45,7 +45,7 @@ BAD_FUNCTION_NAMES += [5, None, b"f"]
 
 
 def test_config_defaults_are_the_documented_ones() -> None:
-    """Each default as the README and the class promise it."""
+    """Each default as docs/limits.md and the class promise it."""
     config = ScriptConfig()
     assert (config.lua, config.timeout_ms, config.memory_limit_mb) == ("5.4", 5000, 100)
     assert (config.max_output_size, config.max_log_entries, config.max_log_size) == (1 << 20, 1000, 1 << 20)

@@ -1,4 +1,7 @@
-"""Results as JSON. The keys are those of the result types and stay as they are; README.md describes the notation."""
+"""Results as JSON. The keys are those of the result types and stay as they are.
+
+docs/command-line.md describes the notation.
+"""
 
 from __future__ import annotations
 
