@@ -104,7 +104,7 @@ def foreign_form(value: object, root: str) -> dict[typing.Any, typing.Any] | str
             value.close()
         name = getattr(value, "__qualname__", None)
         return (
-            f"a value of type {_type_name(value)}{f' ({name})' if name else ''} is not awaited here; give its result, "
+            f"a value of type {_type_name(value)}{f' ({name})' if name else ''} is not awaited here; give its result; "
             f"{AWAIT_REMEDY}"
         )
     return (

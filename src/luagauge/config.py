@@ -1,4 +1,7 @@
-"""What can be set. Every value is checked when the object is made; a wrong one is a `ConfigurationError`."""
+"""What can be set.
+
+Every value is checked when the object is made. A wrong one is a `ConfigurationError`.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from luagauge._values import dataclass, field
 from luagauge.errors import ConfigurationError
 
 LUA_VERSIONS = ("5.1", "5.2", "5.3", "5.4", "5.5", "luajit2.0", "luajit2.1")
-"""The names that `ScriptConfig.lua` takes; `luagauge doctor` says which of them are there."""
+"""The names that `ScriptConfig.lua` takes. `luagauge doctor` says which of them are there."""
 
 _LUA_WORDS = frozenset(
     [
@@ -44,8 +47,8 @@ _LUA_WORDS = frozenset(
     ]
 )
 AWAIT_REMEDY = (
-    "which asyncio.run_coroutine_threadsafe(coroutine, loop).result() waits for, in a run that is itself awaited on "
-    "that loop"
+    "in a run that is itself awaited on an event loop `loop`, the function can wait for it with "
+    "asyncio.run_coroutine_threadsafe(coroutine, loop).result()"
 )
 _GLOBALS_WITH_A_MEANING = frozenset(["_ENV", "_G", "context", "result"])  # a function there would break or be lost
 _MAX_COUNT = (1 << 62) - 1
@@ -59,10 +62,11 @@ class MemoryTrackingConfig:
 
     Attributes:
         enabled: False: no reading is ever taken, and what would take one answers None.
-        on_error: `"raise"`: a failed measurement raises. `"ignore"`: the answer is None instead, for hosts that would
-            rather run without figures than not run.
-        min_delta_mb: Changes of less than this many MiB (1,048,576 bytes), up or down, are noise and become 0.0 in
-            `MemoryTracker.delta_to_mb`. The deltas themselves are never altered. 0.0 keeps everything.
+        on_error: `"raise"`: a failed measurement raises. `"ignore"`: the answer is None instead,
+            for hosts that would rather run without figures than not run.
+        min_delta_mb: Changes of less than this many MiB (1,048,576 bytes), up or down, count as
+            noise. They become 0.0 in `MemoryTracker.delta_to_mb`. The deltas themselves are never
+            altered. 0.0 keeps everything.
 
     Raises:
         ConfigurationError: A value is not one of these.
@@ -102,40 +106,52 @@ class ScriptConfig:
     """What the scripts of a `LuaEngine` may use, and what is measured.
 
     Attributes:
-        lua: The Lua version: one of `LUA_VERSIONS`.
-        timeout_ms: Wall time a run may take, in milliseconds, compiling and reading its output included; None for no
-            deadline.
-        cpu_time_ms: CPU time a run may use on its thread, in milliseconds, host functions included; None for no limit.
-        max_instructions: Lua VM instructions a run may execute, the same number every time; None for no limit. Counted
-            in steps of 100, and a resumed coroutine costs one step more. Counting slows every instruction: 1.4 to 2.5
-            times on 5.4, 5.5 and LuaJIT, little on 5.1 to 5.3. A run that executes none for 100 ms of CPU time ends as
-            well: in a single long step of Lua's own always, in a library function, such as a long sort, only where
-            neither `timeout_ms` nor `cpu_time_ms` is set, either of which ends that otherwise.
+        lua: The Lua version, one of `LUA_VERSIONS`.
+        timeout_ms: Wall time that a run may take, in milliseconds. Compiling and reading the
+            output are included. None: no deadline.
+        cpu_time_ms: CPU time that a run may use on its thread, in milliseconds. Host functions are
+            included. None: no limit.
+        max_instructions: How many Lua VM instructions a run may execute. It is the same number
+            every time. None: no limit. Instructions are counted in steps of 100, and a resumed
+            coroutine costs one step more. Counting slows every instruction: 1.4 to 2.5 times on
+            5.4, 5.5 and LuaJIT, little on 5.1 to 5.3. A run that executes no instruction for 100
+            ms of CPU time ends as well. This always holds in a single long step of Lua's own. In a
+            library function, such as a long sort, it holds only where neither `timeout_ms` nor
+            `cpu_time_ms` is set, because either of them ends such a run.
         deadline_includes_callbacks: False: `timeout_ms` stands still while a host function runs.
-        hard_stop: True: a run that goes on for 5 ms of its thread's CPU time after it was told to end, in a single long
-            step of Lua's own, is ended all the same: its Lua state is thrown away, and the engine goes on with an image
-            of what it was before the run. False: it goes on until the step is over (SECURITY.md). `EngineStats` says
-            where there is no such stop.
-        memory_limit_mb: Growth of the Lua heap a run may reach, in MiB (1,048,576 bytes); None for no limit.
-        max_output_size: Bytes the output may take: 9 for a number, a table or several results together, a string's
-            bytes and at most 9 more, 1 for the rest. The same bound holds for the arguments of one call of a host
+        hard_stop: What happens to a run that was told to end but goes on in a single long step of
+            Lua's own. True: after 5 ms of its thread's CPU time the run's Lua state is thrown
+            away, and the engine goes on with an image of what it was before the run. False: the
+            run goes on until the step is over (SECURITY.md). `EngineStats` says where there is no
+            such stop.
+        memory_limit_mb: How much the Lua heap may grow in a run, in MiB (1,048,576 bytes). None:
+            no limit.
+        max_output_size: How many bytes the output may take. A number takes 9, and so does a table,
+            and so do several results together. A string takes its bytes and at most 9 more.
+            Anything else takes 1. The same bound holds for the arguments of one call of a host
             function.
-        max_log_entries: Entries `print` and `log` may make in a run; further ones are counted and dropped.
-        max_log_size: Bytes all log messages of a run may take together.
-        allow_filesystem: True gives scripts `io` (open, lines, close, type), `os.remove`, `os.rename`, `os.tmpname`,
-            and text-only `loadfile`, `dofile` and `require`, all below `filesystem_directories` and nowhere else;
-            symbolic links are not followed.
-        filesystem_directories: The directories for `allow_filesystem`; relative paths of scripts start at the first.
+        max_log_entries: How many entries `print` and `log` may make in a run. Further ones are
+            counted and dropped.
+        max_log_size: How many bytes all log messages of a run may take together.
+        allow_filesystem: True gives scripts `io` (open, lines, close, type), `os.remove`,
+            `os.rename` and `os.tmpname`. It also gives them `loadfile`, `dofile` and `require`,
+            for source text only. All of these work below `filesystem_directories` and nowhere
+            else. Symbolic links are not followed.
+        filesystem_directories: The directories for `allow_filesystem`. Relative paths of scripts
+            start at the first.
         environment_variables: All that `os.getenv` sees.
-        functions: Python callables by the global name under which a script may call them. They get and return plain
-            data; an exception becomes a Lua error. They run on the thread of the run, and their time counts. Async
-            functions are refused: a run awaits nothing.
-        memory_tracking: Whether and how the process is measured around each run. With `enabled=False`,
-            `memory_used_mb` and `memory` are None; limits hold all the same. A config of your own raises what fails,
-            unless it says `on_error="ignore"`. `min_delta_mb` is for trackers only.
+        functions: Python callables, by the global name under which a script may call them. They
+            get and return plain data. An exception becomes a Lua error. They run on the thread of
+            the run, and their time counts. Async functions are refused, because a run awaits
+            nothing.
+        memory_tracking: Whether and how the process is measured around each run. With
+            `enabled=False`, `memory_used_mb` and `memory` are None. Limits hold all the same. A
+            config of your own raises what fails, unless it says `on_error="ignore"`.
+            `min_delta_mb` is for trackers only.
 
     Raises:
-        ConfigurationError: A value cannot be used; it names the field and what would be right.
+        ConfigurationError: A value cannot be used. The error names the field and what would be
+            right.
 
     Example:
         >>> from dataclasses import replace
@@ -194,7 +210,10 @@ class ScriptConfig:
         object.__setattr__(self, "functions", MappingProxyType(_functions(self.functions)))
 
     def __reduce__(self) -> tuple[typing.Any, ...]:
-        """Copy and pickle by way of plain dicts: another process makes, and checks, the same settings anew."""
+        """Copy and pickle by way of plain dicts.
+
+        Another process makes the same settings anew, and checks them.
+        """
         from dataclasses import fields  # noqa: PLC0415 - takes longer to load than the rest of this package
 
         settings = {one.name: getattr(self, one.name) for one in fields(self) if one.init}
@@ -209,15 +228,24 @@ def _remade(kind: type[ScriptConfig], settings: dict[str, typing.Any]) -> Script
 
 
 def _directories(given: object, *, allowed: object) -> tuple[str, ...]:
-    """Return `filesystem_directories` as absolute paths without symbolic links, checked against `allow_filesystem`."""
+    """Return `filesystem_directories` as absolute paths without symbolic links.
+
+    They are checked against `allow_filesystem`.
+    """
     if not isinstance(allowed, bool):
         raise ConfigurationError("allow_filesystem", allowed, "give True or False")
     if isinstance(given, (str, bytes)) or not isinstance(given, Sequence):
         raise ConfigurationError("filesystem_directories", given, "give a list of directories")
     if given and not allowed:
-        raise ConfigurationError("filesystem_directories", given, "it gives nothing without allow_filesystem=True")
+        raise ConfigurationError(
+            "filesystem_directories",
+            given,
+            "it has no effect without allow_filesystem=True; set that, or leave the directories out",
+        )
     if allowed and not given:
-        raise ConfigurationError("filesystem_directories", given, "allow_filesystem needs at least one directory")
+        raise ConfigurationError(
+            "filesystem_directories", given, "give at least one directory, which allow_filesystem needs"
+        )
     found = []
     for index, directory in enumerate(given):
         # Not pathlib: `import luagauge` would load it, and urllib with it, for this alone.
@@ -233,9 +261,11 @@ def _environment(given: object) -> dict[str, str]:
         raise ConfigurationError("environment_variables", given, "give a mapping of str to str")
     for name, value in given.items():
         if not isinstance(name, str) or not name or "\0" in name or "=" in name:
-            raise ConfigurationError("environment_variables", name, "a name is a non-empty str without '=' and NUL")
+            raise ConfigurationError(
+                "environment_variables", name, "give names that are non-empty str without '=' and NUL"
+            )
         if not isinstance(value, str) or "\0" in value:
-            raise ConfigurationError(f"environment_variables[{name!r}]", value, "a value is a str without NUL")
+            raise ConfigurationError(f"environment_variables[{name!r}]", value, "give a str without NUL")
         for text in (name, value):
             _check_encodable(f"environment_variables[{name!r}]", text)
     return dict(given)
@@ -248,19 +278,22 @@ def _functions(given: object) -> dict[str, Callable[..., typing.Any]]:
     for name, function in given.items():
         identifier = isinstance(name, str) and name.isidentifier() and name.isascii()
         if not identifier or name in _LUA_WORDS:
-            raise ConfigurationError("functions", name, "a name is an ASCII identifier that is no word of Lua's")
+            raise ConfigurationError("functions", name, "give names that are ASCII identifiers and no keywords of Lua")
         if name in _GLOBALS_WITH_A_MEANING:
             raise ConfigurationError("functions", name, "this global has a meaning of its own; give another name")
         if not callable(function):
             raise ConfigurationError(f"functions[{name!r}]", function, "give a callable")
         if _is_async(function):
-            remedy = f"a run awaits nothing; give a plain function that returns the result, {AWAIT_REMEDY}"
+            remedy = f"a run awaits nothing; give a plain function that returns the result; {AWAIT_REMEDY}"
             raise ConfigurationError(f"functions[{name!r}]", function, remedy)
     return dict(given)
 
 
 def _is_async(function: typing.Any) -> bool:
-    """Return whether calling this gives a coroutine or an async generator, as far as can be seen without calling it."""
+    """Return whether a call gives a coroutine or an async generator.
+
+    The function is not called, so this is as far as can be seen from outside.
+    """
     import inspect  # noqa: PLC0415 - takes longer to load than the rest of this package
 
     while isinstance(function, (functools.partial, staticmethod)):
@@ -276,15 +309,17 @@ def _check_encodable(name: str, text: str) -> None:
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise ConfigurationError(name, text, "lone surrogates cannot be passed to Lua") from None
+        raise ConfigurationError(
+            name, text, "it has lone surrogates, which cannot be passed to Lua; give text that UTF-8 can hold"
+        ) from None
 
 
 @dataclass(frozen=True, slots=True)
 class ScriptContext:
-    """What a run is told: the script sees it as the global table `context`.
+    """What a run is told. The script sees it as the global table `context`.
 
-    Plain data only: None, bool, int, float, str, bytes, list, tuple, dict and any other mapping. It is copied into Lua;
-    what the script changes in it is its own.
+    It takes plain data only: None, bool, int, float, str, bytes, list, tuple, dict and any other
+    mapping. The data is copied into Lua. What the script changes in it is the script's own.
 
     Attributes:
         request: The script's `context.request`.

@@ -26,8 +26,9 @@ _DEFAULT_NAME = "script"
 class LuaScript:
     """A script that was compiled once and can be run many times, by the engine that compiled it.
 
-    Made by `LuaEngine.precompile_script`. After the last reference is dropped, the engine's next call frees the
-    compiled code (with more than 256 scripts kept, once an eighth of them can go).
+    `LuaEngine.precompile_script` makes it. When the last reference is gone, the engine's next call
+    frees the compiled code. An engine that keeps more than 256 scripts waits until an eighth of
+    them can go.
 
     Attributes:
         name: The name that errors show.
@@ -47,7 +48,7 @@ class LuaScript:
         Raises:
             TypeError: Always.
         """
-        raise TypeError("a LuaScript belongs to its engine and cannot be copied or pickled; hand its source on instead")
+        raise TypeError("a LuaScript belongs to its engine and cannot be copied or pickled; hand on its source instead")
 
     def __repr__(self) -> str:
         """Name the script."""
@@ -55,12 +56,15 @@ class LuaScript:
 
 
 class _Compiled:
-    """A compiled script in the Lua state. Whoever runs it holds a reference, so it is never freed under a run."""
+    """A compiled script in the Lua state.
+
+    Whoever runs it holds a reference, so it is never freed under a run.
+    """
 
     __slots__ = ("_forget", "globals", "ref")
 
     def __init__(self, ref: int, globals_: int, unused: list[int]) -> None:
-        """Take the core's figures; `unused` gets the ref when the last reference is gone."""
+        """Take the core's figures. `unused` gets the ref when the last reference is gone."""
         self.ref = ref
         self.globals = globals_
         self._forget = unused.append
@@ -76,15 +80,18 @@ class EngineStats:
 
     Attributes:
         lua: The Lua version.
-        live_bytes: The Lua heap now (while a run is on: at some moment of it).
-        reserved_bytes: What the state holds from the operating system for it, its image included.
-        runs: Runs and compilations so far.
-        cached_scripts: Sources whose compiled form is kept.
+        live_bytes: The size of the Lua heap now. While a run is on: at some moment of the run.
+        reserved_bytes: What the state holds from the operating system for its heap, its image
+            included.
+        runs: How many runs and compilations there were so far.
+        cached_scripts: How many sources have a compiled form that is kept.
         source: Where memory figures come from (`ScriptMemory.source`).
-        hard_stops: Runs that were ended by throwing the Lua state away.
-        no_hard_stop: Why that cannot be done here (`ScriptConfig.hard_stop`), or None where it can.
+        hard_stops: How many runs were ended by throwing the Lua state away.
+        no_hard_stop: Why no run can be ended so here (`ScriptConfig.hard_stop`), or None where it
+            can.
         release: What this Lua calls itself, such as `"Lua 5.4.8"`.
-        module: Whose module it is: `"luagauge"`, one that this wheel carries, or `"lupa"`.
+        module: Whose module this Lua is in. `"luagauge"`: one that this wheel carries. `"lupa"`:
+            lupa's.
     """
 
     lua: str
@@ -100,18 +107,22 @@ class EngineStats:
 
 
 class LuaEngine:
-    """Runs Lua scripts in one Lua state: measured to the byte, held to limits, each with fresh globals.
+    """Runs Lua scripts in one Lua state: measured to the byte, within limits, with fresh globals.
 
-    One run at a time: a second thread waits for the first; a call from inside its own host function is refused.
-    For parallel runs use one engine per thread; a run holds no GIL. Close an engine, or use it as a context manager, to
-    give its memory back at once.
+    An engine does one run at a time. A second thread waits for the first. A call from inside the
+    engine's own host function is refused. For parallel runs use one engine per thread. A run holds
+    no GIL. To give an engine's memory back at once, close the engine, or use it as a context
+    manager.
 
     Args:
-        config: Limits, Lua version and what scripts may use; the defaults of `ScriptConfig` where it is None.
+        config: Limits, Lua version and what scripts may use. None stands for the defaults of
+            `ScriptConfig`.
 
     Raises:
-        ConfigurationError: Scripts are to have files, and this platform cannot give them safely.
-        PlatformUnavailableError: That Lua is not to be had here; the text says why, and what to do.
+        ConfigurationError: `config` is no `ScriptConfig`. Or scripts are to have files, and this
+            platform cannot give them safely.
+        PlatformUnavailableError: That Lua is not to be had here. The text says why, and what to
+            do.
 
     Example:
         >>> from luagauge import LuaEngine
@@ -155,31 +166,38 @@ class LuaEngine:
     ) -> ScriptResult:
         """Run a script.
 
-        The compiled form of a source is kept for the next time (the 64 used last, up to 64 KiB of source each).
+        The engine keeps the compiled form of a source for the next time. It keeps the 64 sources
+        that were used last, and none of more than 64 KiB.
 
         Args:
             script: Lua source, or what `precompile_script` returned.
-            context: What the script sees as `context`; a dict, or any other mapping, is taken as it is.
-            name: The name that errors show for a source; "script" where it is None.
+            context: What the script sees as `context`. A dict, or any other mapping, is taken as
+                it is.
+            name: The name that errors show for a source. None stands for "script".
 
         Returns:
-            The result. Whatever the script did wrong is in it, never raised.
+            The result. Whatever the script did wrong is in it, and is never raised.
 
         Raises:
             ConfigurationError: `script`, `context` or `name` is not what is asked for.
-            ScriptSerializationError: The context holds something that is not plain data; `path` says where.
-            EngineClosedError: The engine is closed, or Python is shutting down and has taken luagauge's modules apart.
-            EngineBusyError: The call came from a host function of a run of this engine, or from a forked child in which
-                such a run can never end.
+            ScriptSerializationError: The context holds something that is not plain data. `path`
+                says where.
+            EngineClosedError: The engine is closed. Or Python is shutting down and has taken
+                luagauge's modules apart.
+            EngineBusyError: The call came from a host function of a run of this engine, or from a
+                forked child in which such a run can never end.
             MemoryTrackingError: The process could not be measured, and `on_error` is "raise".
-            Exception: What a mapping in the context that is no dict raises when it is read.
-            KeyboardInterrupt: Ctrl-C, or whatever else a signal handler or host function raised that is no Exception.
+            Exception: A mapping in the context that is no dict raised it when it was read.
+            KeyboardInterrupt: Somebody pressed Ctrl-C. What a signal handler or a host function
+                raises is raised as well, if it is no `Exception`.
         """
         try:  # until_exit() itself would cost each run a call more
             data = None if context is None else _context_data(context)
             if type(script) is LuaScript:
                 if script._engine is not self:  # noqa: SLF001 - one module
-                    raise ConfigurationError("script", script, "it was compiled by another engine")
+                    raise ConfigurationError(
+                        "script", script, "it was compiled by another engine; give a script that this engine compiled"
+                    )
                 code = script._compiled  # noqa: SLF001
                 if self._unused:
                     self._free_unused()
@@ -199,7 +217,7 @@ class LuaEngine:
             raise
 
     def _execute_source(self, script: object, name: str, data: typing.Any) -> ScriptResult:
-        """Compile and run; keep the compiled form unless the source is long."""
+        """Compile and run. Keep the compiled form unless the source is long."""
         source = _source_bytes("script", script, "give Lua source as str or bytes, or a precompiled LuaScript")
         keep = len(source) <= _CACHED_SOURCE_BYTES and type(script) in (str, bytes)
         answer = self._run(-1, 0, source, _chunk_name(name), keep, data)
@@ -222,14 +240,18 @@ class LuaEngine:
     def _count(self, change: int) -> None:
         """Note how many compiled scripts there are.
 
-        Freeing any of them takes a collection, which goes through all. So where there are many, it waits until an
-        eighth of them can go, and costs each the same, however many there are.
+        Freeing any of them takes a collection, which goes through all. So where there are many,
+        freeing waits until an eighth of them can go. The cost for each is then the same, however
+        many there are.
         """
         self._kept += change
         self._tolerated = self._kept // 8 if self._kept > _MANY_SCRIPTS else 0
 
     def _free_unused(self) -> None:
-        """Free the compiled code nobody uses any more, unless a run is on, or it is little beside what is used."""
+        """Free the compiled code that nobody uses any more.
+
+        Nothing is freed while a run is on, or where it is little beside what is used.
+        """
         if len(self._unused) <= self._tolerated:
             return
         refs = []
@@ -250,16 +272,20 @@ class LuaEngine:
         *,
         name: str | None = None,
     ) -> ScriptResult:
-        """Run a script in a worker thread; cancelling the task interrupts the run, or its wait for another one's end.
+        """Run a script in a worker thread.
 
-        A cancelled task ends once its run has ended, however often it is cancelled: a host function that is under way
-        comes to its own end first. Host functions see the context variables (`contextvars`) of the awaiting task; what
-        they set is not seen by it, as with `asyncio.to_thread`.
+        Cancelling the task interrupts the run, or the run's wait for the end of another one. A
+        cancelled task ends once its run has ended, however often it is cancelled. A host function
+        that is under way comes to its own end first.
 
-        The thread is one of the loop's default executor, of which there are few (`loop.set_default_executor`): what is
-        more waits, as do `asyncio.to_thread` and the look-up of host names, which use the same.
+        Host functions see the context variables (`contextvars`) of the awaiting task. The task
+        does not see what they set, as with `asyncio.to_thread`.
 
-        Args, returns and raises as `execute_script`.
+        The thread is one of the loop's default executor (`loop.set_default_executor`), which has
+        few threads. A run waits while all of them are taken. `asyncio.to_thread` and the look-up
+        of host names use the same threads.
+
+        Arguments, result and exceptions are those of `execute_script`.
         """
         try:
             from luagauge._aio import run_in_thread  # noqa: PLC0415 - asyncio is not for everybody
@@ -276,15 +302,15 @@ class LuaEngine:
 
         Args:
             source: Lua source.
-            name: The name that errors show; "script" where it is None.
+            name: The name that errors show. None stands for "script".
 
         Raises:
-            ScriptSyntaxError: It is not valid Lua; `line` says where.
+            ScriptSyntaxError: The source is not valid Lua. `line` says where.
             ScriptError: Compiling went over the memory limit or the deadline.
             ConfigurationError: `source` or `name` is not text.
             EngineClosedError: The engine is closed.
-            EngineBusyError: The call came from a host function of a run of this engine, or from a forked child in which
-                such a run can never end.
+            EngineBusyError: The call came from a host function of a run of this engine, or from a
+                forked child in which such a run can never end.
 
         Example:
             >>> with LuaEngine() as engine:
@@ -305,14 +331,14 @@ class LuaEngine:
         """Compile a script and throw the code away.
 
         Returns:
-            None where it is valid Lua, else the error with its line.
+            None where the source is valid Lua, else the error with its line.
 
         Raises:
             ScriptError: Compiling went over the memory limit or the deadline.
             ConfigurationError: `source` or `name` is not text.
             EngineClosedError: The engine is closed.
-            EngineBusyError: The call came from a host function of a run of this engine, or from a forked child in which
-                such a run can never end.
+            EngineBusyError: The call came from a host function of a run of this engine, or from a
+                forked child in which such a run can never end.
 
         Example:
             >>> with LuaEngine() as engine:
@@ -330,7 +356,10 @@ class LuaEngine:
 
     @until_exit
     def interrupt(self) -> bool:
-        """End the run in progress, from any thread or from a signal handler; its result is a `ScriptInterruptedError`.
+        """End the run in progress.
+
+        The `error` of that run's result is a `ScriptInterruptedError`. Any thread may call this,
+        and so may a signal handler.
 
         Returns:
             Whether a run was in progress.
@@ -360,11 +389,13 @@ class LuaEngine:
 
     @until_exit
     def close(self) -> None:
-        """Close the Lua state and give its memory back, after the run in progress. Closing twice is fine.
+        """Close the Lua state and give its memory back.
+
+        A run in progress ends first. An engine may be closed twice.
 
         Raises:
-            EngineBusyError: The call came from a host function of a run of this engine, or from a forked child in which
-                such a run can never end.
+            EngineBusyError: The call came from a host function of a run of this engine, or from a
+                forked child in which such a run can never end.
         """
         self._state.close()
         self._cache.clear()
@@ -386,7 +417,9 @@ class LuaEngine:
         Raises:
             TypeError: Always.
         """
-        raise TypeError("a LuaEngine cannot be copied or pickled; hand its config on, and make another from that")
+        raise TypeError(
+            "a LuaEngine cannot be copied or pickled; hand on its config, and make another engine from that"
+        )
 
     def __repr__(self) -> str:
         """Say which Lua it runs and whether it is closed."""
@@ -399,11 +432,13 @@ def _source_bytes(setting: str, source: object, remedy: str = "give Lua source a
         try:
             return source.encode()
         except UnicodeEncodeError as error:
-            raise ConfigurationError(setting, source, f"it cannot be encoded as UTF-8 ({error.reason})") from None
+            raise ConfigurationError(
+                setting, source, f"it cannot be encoded as UTF-8 ({error.reason}); give text without lone surrogates"
+            ) from None
     if isinstance(source, (bytes, bytearray)):
         return bytes(source)
     if isinstance(source, LuaScript):
-        raise ConfigurationError(setting, source, "it is compiled already; give its source")
+        raise ConfigurationError(setting, source, "it is compiled already; give Lua source as str or bytes")
     raise ConfigurationError(setting, source, remedy)
 
 

@@ -1,8 +1,8 @@
 """Every error that luagauge raises or reports.
 
-Errors carry their figures as attributes; the text is for people, and no code decides by it. All of them survive
-`pickle` and `copy` with their attributes. A script's own failure is reported in `ScriptResult.error`; misuse of the
-library is raised.
+Errors carry their figures as attributes. Their text is for people, and no code decides by it.
+All of them survive `pickle` and `copy` with their attributes. A failure of the script is reported
+in `ScriptResult.error`. Misuse of the library is raised.
 """
 
 from __future__ import annotations
@@ -14,12 +14,15 @@ class LuaGaugeError(Exception):
     """Root of every error of this package."""
 
     def __reduce__(self) -> tuple[typing.Any, ...]:
-        """Rebuild from class, message and attributes, so that no subclass is tied to its constructor's form."""
+        """Rebuild from class, message and attributes.
+
+        So no subclass is tied to the form of its constructor.
+        """
         return _rebuild, (type(self), self.args), self.__dict__
 
 
 def _rebuild(cls: type[LuaGaugeError], args: tuple[object, ...]) -> LuaGaugeError:
-    """Make an error without running its constructor; what Exception.__new__ is given becomes `args`."""
+    """Make an error without its constructor. What Exception.__new__ is given becomes `args`."""
     return Exception.__new__(cls, *args)
 
 
@@ -38,7 +41,10 @@ class ConfigurationError(LuaGaugeError, ValueError):
         self.value = value
 
     def __reduce__(self) -> tuple[typing.Any, ...]:
-        """As any error; a value that cannot be pickled, such as a lambda, goes as the text that the message shows."""
+        """Rebuild as any error.
+
+        A value that cannot be pickled, such as a lambda, goes as the text that the message shows.
+        """
         from pickle import dumps  # noqa: PLC0415 - `import luagauge` does without
 
         attributes = dict(self.__dict__)
@@ -62,16 +68,17 @@ class EngineClosedError(EngineStateError):
 
 
 class EngineBusyError(EngineStateError):
-    """The engine is running a script, and the call came from inside that run, or could wait for its end for ever.
+    """The engine is running a script, and this call cannot wait for its end.
 
-    A call from another thread waits; it gets this error only in a forked child, where the run it waits for cannot end.
+    The call came from inside that run, or it might wait for ever. A call from another thread waits
+    for the run's end. It gets this error only in a forked child, where that run cannot end.
     """
 
     def __init__(
         self,
-        message: str = "the engine is running a script that this call cannot wait for: a host function or a signal "
-        "handler must not call the engine whose run it is in, and a forked child cannot use one that was running at "
-        "the fork",
+        message: str = "the engine is running a script, and this call cannot wait for its end: a host function or "
+        "a signal handler must not call the engine whose run it is in; a forked child cannot use an engine that was "
+        "running at the fork",
     ) -> None:
         """Take a message that fits the situation at hand."""
         self.args = (message,)  # as above
@@ -91,7 +98,10 @@ class MemoryTrackingError(LuaGaugeError):
 
 
 class PlatformUnavailableError(MemoryTrackingError):
-    """This platform or installation lacks what is asked for: a measurement, what it is read from, or a Lua."""
+    """This platform or installation lacks what was asked for.
+
+    That is a measurement, what the measurement is read from, or a Lua.
+    """
 
 
 class MeasurementFailedError(MemoryTrackingError):
@@ -99,16 +109,21 @@ class MeasurementFailedError(MemoryTrackingError):
 
 
 class InvalidDataError(MemoryTrackingError):
-    """A measurement cannot be true: garbled OS data, readings in the wrong order, or not a reading at all."""
+    """A measurement cannot be true.
+
+    The data of the OS is garbled, the readings are in the wrong order, or a reading is none at
+    all.
+    """
 
 
 class ScriptError(LuaGaugeError):
     """A script failed, was refused or was stopped.
 
     Attributes:
-        line: The line of the script where it was, counted from 1, or None where that is not known: after a stop that
-            threw the script's state away (`ScriptResult.stopped == "state"`), for one.
-        traceback: The Lua call stack then as text, or None.
+        line: The line of the script where it was, counted from 1. None where that is not known,
+            for instance after a stop that threw the script's state away
+            (`ScriptResult.stopped == "state"`).
+        traceback: The Lua call stack at that moment as text, or None.
     """
 
     line: int | None = None
@@ -119,7 +134,8 @@ class ScriptSyntaxError(ScriptError):
     """The source is not valid Lua.
 
     Attributes:
-        line: The line of the source that the compiler stopped at, counted from 1, or None where it named none.
+        line: The line of the source where the compiler stopped, counted from 1. None where it
+            named no line.
     """
 
     def __init__(self, message: str, *, line: int | None = None) -> None:
@@ -132,8 +148,9 @@ class ScriptRuntimeError(ScriptError):
     """The script raised an error, or did something that Lua does not allow.
 
     Attributes:
-        message: What was raised, as Lua words it: mostly with the script's name and the line in front.
-        line: The line it was raised at, counted from 1, or None where it is not known.
+        message: What was raised, as Lua words it. Lua mostly puts the script's name and the line
+            in front.
+        line: The line where it was raised, counted from 1, or None where that is not known.
         traceback: The Lua call stack as text, or None.
     """
 
@@ -190,8 +207,8 @@ class MemoryLimitExceeded(SecurityViolation, MemoryError):
     """The script needed more memory than it may have.
 
     Attributes:
-        used_mb: What it used or asked for, in MiB (1,048,576 bytes).
-        limit_mb: What it may use, in MiB.
+        used_mb: What the script used or asked for, in MiB (1,048,576 bytes).
+        limit_mb: What the script may use, in MiB.
     """
 
     def __init__(self, used_mb: float, limit_mb: float) -> None:
@@ -209,8 +226,9 @@ class InstructionLimitExceeded(SecurityViolation):
 
     Attributes:
         limit: `max_instructions`.
-        stalled: True where it executed none for 100 ms of CPU time: it was in a single long step of Lua's own, or,
-            where neither `timeout_ms` nor `cpu_time_ms` is set, in a call of a library function, such as a long sort.
+        stalled: True where the script executed none for 100 ms of CPU time. It was in a single
+            long step of Lua's own. Where neither `timeout_ms` nor `cpu_time_ms` is set, it may
+            also have been in a call of a library function, such as a long sort.
     """
 
     def __init__(self, limit: int, *, stalled: bool = False) -> None:
@@ -218,8 +236,8 @@ class InstructionLimitExceeded(SecurityViolation):
         count = f"{limit} instruction{'' if limit == 1 else 's'}"
         if stalled:
             message = (
-                f"the script, limited to {count}, executed none for 100 ms of CPU time: do less in one step, or leave "
-                "max_instructions out and set timeout_ms alone"
+                f"the script, limited to {count}, executed none for 100 ms of CPU time; do less in one step, or set "
+                "timeout_ms alone and leave max_instructions out"
             )
         else:
             message = f"the script went over its {count}; raise max_instructions or do less"
@@ -232,8 +250,9 @@ class OutputLimitExceeded(SecurityViolation):
     """The script's result is larger than it may be.
 
     Attributes:
-        size_bytes: The size that was reached when the limit was noticed; the whole may be larger.
-        limit_bytes: The size it may have.
+        size_bytes: The size that the result had reached when the limit was noticed. The whole may
+            be larger.
+        limit_bytes: The size that the result may have.
     """
 
     def __init__(self, size_bytes: int, limit_bytes: int) -> None:
@@ -249,12 +268,13 @@ class OutputLimitExceeded(SecurityViolation):
 class OperationNotAllowed(SecurityViolation):
     """The script tried what the sandbox refuses whatever is configured.
 
-    That is a finalizer (`__gc` in a metatable) and what `collectgarbage` would change for later runs. What is not in
-    the sandbox at all is nil to a script, and a file outside `filesystem_directories` is an error like any other that
-    opening may come to.
+    That is a finalizer (`__gc` in a metatable), or what `collectgarbage` would change for later
+    runs. Two other things do not raise this error. What is not in the sandbox at all is nil to a
+    script. Opening a file outside `filesystem_directories` fails like any other opening that
+    fails.
 
     Attributes:
-        operation: What it tried, such as `a finalizer (__gc)` or `collectgarbage('stop')`.
+        operation: What the script tried, such as `a finalizer (__gc)` or `collectgarbage('stop')`.
     """
 
     def __init__(self, operation: str, remedy: str | None = None) -> None:
@@ -264,7 +284,7 @@ class OperationNotAllowed(SecurityViolation):
 
 
 def _shortened(value: object) -> str:
-    """Return `repr(value)`, cut where it would swamp the message; the type of what has none."""
+    """Return `repr(value)`, cut if it is long. For a value without a repr, return its type."""
     try:
         text = repr(value)
     except Exception:  # noqa: BLE001 - an int of too many digits, or whatever a __repr__ raises

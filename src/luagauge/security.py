@@ -10,11 +10,11 @@ from luagauge.errors import ConfigurationError, MemoryLimitExceeded
 class SecurityManager:
     """Holds figures against the limits of a `ScriptConfig`.
 
-    The engine enforces its limits by itself, while a script runs; this is for hosts that judge figures they have from
-    elsewhere, such as the sum over several runs.
+    The engine enforces its limits by itself, while a script runs. This class is for hosts that
+    judge figures from elsewhere, such as the sum over several runs.
 
     Args:
-        config: The limits; the defaults of `ScriptConfig` where it is None.
+        config: The limits. None stands for the defaults of `ScriptConfig`.
 
     Raises:
         ConfigurationError: `config` is something else.
@@ -39,7 +39,7 @@ class SecurityManager:
         """Compare a use of memory with `memory_limit_mb`.
 
         Args:
-            memory_used_mb: MiB (1,048,576 bytes); None, for "not measured", passes.
+            memory_used_mb: MiB (1,048,576 bytes). None stands for "not measured", and passes.
 
         Raises:
             MemoryLimitExceeded: It is more than the limit.

@@ -1,7 +1,7 @@
 """The memory of the whole process, before and after.
 
-What is measured here is everything the process holds, whichever thread or library took it; it is never one script's
-memory. For that see `ScriptResult.memory`.
+What is measured here is everything that the process holds, whichever thread or library took it. It
+is never the memory of one script. For that see `ScriptResult.memory`.
 """
 
 from __future__ import annotations
@@ -37,8 +37,9 @@ BYTES_PER_MIB = 1_048_576
 class MemoryTracker:
     """Takes snapshots of the process and tells what changed between two of them.
 
-    Every method returns None where it has no figure: tracking is disabled, a failure was ignored
-    (`on_error="ignore"`), or it was given a None that came about that way. Any thread may use one tracker.
+    Every method returns None where it has no figure. Then tracking is disabled, or a failure was
+    ignored (`on_error="ignore"`), or the method was given a None that came about in one of these
+    ways. Several threads may use one tracker.
 
     Example:
         >>> tracker = MemoryTracker()
@@ -54,7 +55,7 @@ class MemoryTracker:
 
     @until_exit
     def __init__(self, config: MemoryTrackingConfig | None = None) -> None:
-        """Take the configuration; None stands for `MemoryTrackingConfig()`.
+        """Take the configuration. None stands for `MemoryTrackingConfig()`.
 
         Raises:
             ConfigurationError: `config` is something else.
@@ -92,11 +93,13 @@ class MemoryTracker:
 
     @until_exit
     def calculate_delta(self, before: MemorySnapshot | None, after: MemorySnapshot | None) -> MemoryDelta | None:
-        """Return what changed from `before` to `after`, in bytes and seconds; shrinking is negative.
+        """Return what changed from `before` to `after`, in bytes and seconds.
+
+        Shrinking is negative.
 
         Raises:
-            InvalidDataError: One of them is no snapshot, holds figures that none can hold, or `before` was taken after
-                `after`.
+            InvalidDataError: One of them is no snapshot, or holds figures that no snapshot can
+                hold. Or `before` was taken after `after`.
         """
         if before is None or after is None:
             return None
@@ -118,10 +121,12 @@ class MemoryTracker:
 
         Args:
             delta: What `calculate_delta` or `measure` gave.
-            of: `"rss"`, which every platform has, or `"heap"`, which is None where the OS has no such figure.
+            of: `"rss"` or `"heap"`. Every platform has the first. The second is None where the OS
+                has no such figure.
 
         Raises:
-            InvalidDataError: `delta` is no delta, or holds a figure that is no number of bytes.
+            InvalidDataError: `delta` is no `MemoryDelta`, or holds a figure that is no number of
+                bytes.
             ConfigurationError: `of` is something else.
         """
         if of not in ("rss", "heap"):
@@ -143,12 +148,14 @@ class MemoryTracker:
     def heap_in_use_bytes(self) -> int | None:
         """Ask the C allocator how many bytes it has handed out and not got back.
 
-        Not part of a snapshot because it visits every free chunk: from a microsecond to tens of milliseconds, with the
-        allocator locked. Memory that does not come from malloc, such as CPython's small objects, is not counted.
+        A snapshot does not include this figure, because the C allocator visits every free chunk to
+        find it. That takes from a microsecond to tens of milliseconds, with the allocator locked.
+        Memory that does not come from malloc, such as CPython's small objects, is not counted.
 
         Raises:
-            PlatformUnavailableError: The allocator cannot say (musl, glibc before 2.33, a preloaded one, Windows).
-            InvalidDataError: It said something that cannot be true.
+            PlatformUnavailableError: The allocator cannot say (musl, glibc before 2.33, a
+                preloaded one, Windows).
+            InvalidDataError: The allocator said something that cannot be true.
 
         Source:
             glibc: `mallinfo2`. macOS: `malloc_zone_statistics`.
@@ -163,7 +170,7 @@ class MemoryTracker:
 
     @until_exit
     def measure(self) -> Measurement:
-        """Return a `Measurement`: a context manager and a decorator that takes both snapshots.
+        """Return a `Measurement`, a context manager and decorator that takes both snapshots.
 
         Example:
             >>> with MemoryTracker().measure() as measurement:
@@ -182,17 +189,20 @@ class MemoryTracker:
 
 @final
 class Measurement:
-    """The memory of the process before and after a block, or before and after each call of a function.
+    """The memory of the process before and after a block, or each call of a function.
 
-    As a decorator (of ordinary and async functions) it is also the decorated function's attribute `measurement` (which
-    no type checker sees: for those, keep the object), and holds the figures of the call that ended last, from whichever
-    thread. Blocks may nest, in one thread.
-    When the block or call raises, both snapshots are still taken, and a failure to take the second gives way to it.
+    As a decorator it takes ordinary and async functions. It is then also the attribute
+    `measurement` of the decorated function. No type checker sees that attribute, so keep the
+    object for those. It holds the figures of the call that ended last, from whichever thread.
+
+    Blocks may nest, in one thread. When the block or the call raises, both snapshots are still
+    taken. If the second one cannot be taken, the exception of the block or call is raised all the
+    same.
 
     Attributes:
-        before: The snapshot at the start; None until then, and where there was none to have.
-        after: The snapshot at the end; likewise.
-        delta: What changed; likewise.
+        before: The snapshot at the start. None until then, and where there was none to have.
+        after: The snapshot at the end. None until then, and where there was none to have.
+        delta: What changed. None until both are there, and where there was none to have.
     """
 
     __slots__ = ("_open", "_tracker", "after", "before", "delta")
@@ -221,7 +231,8 @@ class Measurement:
         """Return `function` with every call measured.
 
         Raises:
-            ConfigurationError: It cannot be called, or is a generator function, whose calls do nothing yet.
+            ConfigurationError: It cannot be called. Or it is a generator function, a call of which
+                only makes the generator.
         """
         if not callable(function):
             raise ConfigurationError("function", function, "give a function to decorate")
@@ -264,7 +275,7 @@ class Measurement:
         return measured
 
     def _finish(self, before: MemorySnapshot | None, *, failed: bool) -> None:
-        """Take the second snapshot and store all three; never replace an exception that is on its way."""
+        """Take the second snapshot and store all three. Never replace an exception on its way."""
         after = delta = None
         try:
             after = self._tracker.snapshot()
@@ -288,20 +299,20 @@ def _check_order(before: MemorySnapshot, after: MemorySnapshot) -> None:
 def _check_snapshot(name: str, value: object) -> None:
     """Raise InvalidDataError unless `value` is a snapshot with figures that a process can have."""
     if not isinstance(value, MemorySnapshot):
-        raise InvalidDataError(f"{name} is {value!r}, not a MemorySnapshot")
+        raise InvalidDataError(f"{name} is {value!r}: it must be a MemorySnapshot")
     sizes = [value.rss_bytes] if value.heap_size_bytes is None else [value.rss_bytes, value.heap_size_bytes]
     if not all(_is_int(size) and size >= 0 for size in sizes):
-        raise InvalidDataError(f"{name} is {value!r}: its sizes are not whole numbers of bytes from 0 up")
+        raise InvalidDataError(f"{name} is {value!r}: its sizes must be whole numbers of bytes, 0 or more")
     if not isinstance(value.timestamp, float) or not math.isfinite(value.timestamp):
-        raise InvalidDataError(f"{name} is {value!r}: its timestamp is not a number of seconds")
+        raise InvalidDataError(f"{name} is {value!r}: its timestamp must be a finite float, in seconds")
 
 
 def _check_delta(value: object) -> None:
     """Raise InvalidDataError unless `value` is a delta with whole numbers of bytes."""
     if not isinstance(value, MemoryDelta):
-        raise InvalidDataError(f"{value!r} is not a MemoryDelta")
+        raise InvalidDataError(f"{value!r}: it must be a MemoryDelta")
     if not _is_int(value.rss_delta_bytes) or not (value.heap_delta_bytes is None or _is_int(value.heap_delta_bytes)):
-        raise InvalidDataError(f"{value!r}: its changes are not whole numbers of bytes")
+        raise InvalidDataError(f"{value!r}: its changes must be whole numbers of bytes")
 
 
 def _is_int(value: object) -> bool:

@@ -167,7 +167,7 @@ def test_commands_in_text_exist(document: str) -> None:
         assert f'"{step}": step_{step}' in (ROOT / "tools" / "check.py").read_text(encoding="utf-8"), step
 
 
-@pytest.mark.parametrize("document", DOCUMENTS)
+@pytest.mark.parametrize("document", [*DOCUMENTS, "benchmarks/README.md"])
 def test_links_lead_somewhere(document: str) -> None:
     """Every link inside the tree leads to a file, and every anchor to a heading."""
     for target in re.findall(r"\]\(([^)#]*(?:#[^)]*)?)\)", text_of(document)):

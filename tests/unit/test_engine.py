@@ -240,7 +240,7 @@ def test_scripts_are_made_by_engines_only() -> None:
 def test_engines_and_scripts_are_neither_copied_nor_pickled(make_engine: Callable[..., LuaEngine]) -> None:
     """Both are tied to one Lua state; the error says what can be handed on instead."""
     engine = make_engine()
-    for one, remedy in ((engine, "hand its config on"), (engine.precompile_script("return 1"), "hand its source on")):
+    for one, remedy in ((engine, "hand on its config"), (engine.precompile_script("return 1"), "hand on its source")):
         for call in (copy.copy, copy.deepcopy, pickle.dumps):
             with pytest.raises(TypeError, match=remedy):
                 call(one)
