@@ -115,9 +115,13 @@ class _Value:
         return list(_values(self, _all_names(self)))
 
     def __setstate__(self, state: list[object]) -> None:
-        """Set the fields."""
-        for name, value in zip(_all_names(self), state, strict=False):  # of an older version, with fewer fields
+        """Set the fields; those that came after the version that wrote the pickle get their defaults."""
+        names = _all_names(self)
+        for name, value in zip(names, state, strict=False):
             object.__setattr__(self, name, value)
+        for name in names[len(state) :]:
+            default = self.__form__.defaults[name]
+            object.__setattr__(self, name, default.factory() if isinstance(default, _Default) else default)
 
     def __replace__(self, /, **changes: object) -> typing.Any:
         """Return a copy with other values, for `copy.replace`."""
