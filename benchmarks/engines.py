@@ -18,7 +18,7 @@ KEPT = 300
 MANY = 1000
 SOURCE = "return 1"
 
-# An engine takes as many instructions as a LuaRuntime (README.md beside this). The kernel takes the rest, to
+# An engine takes no more instructions than a LuaRuntime (README.md beside this). The kernel takes the rest, to
 # reserve addresses and to take them back: 25 µs here, and several times that where others keep it busy.
 CREATING_BOUND = 4.0
 

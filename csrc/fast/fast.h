@@ -30,38 +30,43 @@ enum lg_fast_object {
   LG_FAST_OBJECT_COUNT
 };
 
-/* Interned attribute names of the value types; spelled in fastmodule.c in this order. */
+/* The attributes that C fills, of all the value types. */
+#define LG_FAST_NAMES(X)                                                                                               \
+  X(heap_size_bytes)                                                                                                   \
+  X(rss_bytes)                                                                                                         \
+  X(timestamp)                                                                                                         \
+  X(heap_delta_bytes)                                                                                                  \
+  X(rss_delta_bytes)                                                                                                   \
+  X(duration)                                                                                                          \
+  X(level)                                                                                                             \
+  X(message)                                                                                                           \
+  X(time)                                                                                                              \
+  X(start_bytes)                                                                                                       \
+  X(end_bytes)                                                                                                         \
+  X(peak_bytes)                                                                                                        \
+  X(allocated_bytes)                                                                                                   \
+  X(allocation_count)                                                                                                  \
+  X(refused_allocations)                                                                                               \
+  X(reserved_bytes)                                                                                                    \
+  X(process)                                                                                                           \
+  X(process_shared)                                                                                                    \
+  X(source)                                                                                                            \
+  X(success)                                                                                                           \
+  X(output)                                                                                                            \
+  X(logs)                                                                                                              \
+  X(logs_dropped)                                                                                                      \
+  X(duration_ms)                                                                                                       \
+  X(memory_used_mb)                                                                                                    \
+  X(error)                                                                                                             \
+  X(memory)                                                                                                            \
+  X(stopped)                                                                                                           \
+  X(jit_off)
+
 enum lg_fast_name {
-  LG_NAME_HEAP_SIZE_BYTES,
-  LG_NAME_RSS_BYTES,
-  LG_NAME_TIMESTAMP,
-  LG_NAME_HEAP_DELTA_BYTES,
-  LG_NAME_RSS_DELTA_BYTES,
-  LG_NAME_DURATION,
-  LG_NAME_LEVEL,
-  LG_NAME_MESSAGE,
-  LG_NAME_TIME,
-  LG_NAME_START_BYTES,
-  LG_NAME_END_BYTES,
-  LG_NAME_PEAK_BYTES,
-  LG_NAME_ALLOCATED_BYTES,
-  LG_NAME_ALLOCATION_COUNT,
-  LG_NAME_REFUSED_ALLOCATIONS,
-  LG_NAME_RESERVED_BYTES,
-  LG_NAME_PROCESS,
-  LG_NAME_PROCESS_SHARED,
-  LG_NAME_SOURCE,
-  LG_NAME_SUCCESS,
-  LG_NAME_OUTPUT,
-  LG_NAME_LOGS,
-  LG_NAME_LOGS_DROPPED,
-  LG_NAME_DURATION_MS,
-  LG_NAME_MEMORY_USED_MB,
-  LG_NAME_ERROR,
-  LG_NAME_MEMORY,
-  LG_NAME_STOPPED,
-  LG_NAME_JIT_OFF,
-  LG_NAME_COUNT
+#define LG_FAST_NAME(name) LG_NAME_##name,
+  LG_FAST_NAMES(LG_FAST_NAME)
+#undef LG_FAST_NAME
+      LG_NAME_COUNT
 };
 
 /* The descriptor of one attribute of a value type, and what sets it: looking both up costs more than setting. */
@@ -73,7 +78,7 @@ struct lg_fast_slot {
 struct lg_fast_state {
   const struct lg_core *core;              /* NULL until bind(); lives as long as the process */
   PyObject *objects[LG_FAST_OBJECT_COUNT]; /* NULL until set_types() */
-  PyObject *names[LG_NAME_COUNT];
+  PyObject *names[LG_NAME_COUNT];          /* interned */
   struct lg_fast_slot slots[LG_FAST_OBJECT_COUNT - LG_FAST_CALLABLES][LG_NAME_COUNT]; /* of the registered types */
   PyObject *source_allocator;                                                         /* the text "allocator" */
   PyObject *stopped[2];      /* the texts "error" and "state" */

@@ -19,35 +19,9 @@ static const char *const object_names[LG_FAST_OBJECT_COUNT] = {
 };
 
 static const char *const attribute_names[LG_NAME_COUNT] = {
-    [LG_NAME_HEAP_SIZE_BYTES] = "heap_size_bytes",
-    [LG_NAME_RSS_BYTES] = "rss_bytes",
-    [LG_NAME_TIMESTAMP] = "timestamp",
-    [LG_NAME_HEAP_DELTA_BYTES] = "heap_delta_bytes",
-    [LG_NAME_RSS_DELTA_BYTES] = "rss_delta_bytes",
-    [LG_NAME_DURATION] = "duration",
-    [LG_NAME_LEVEL] = "level",
-    [LG_NAME_MESSAGE] = "message",
-    [LG_NAME_TIME] = "time",
-    [LG_NAME_START_BYTES] = "start_bytes",
-    [LG_NAME_END_BYTES] = "end_bytes",
-    [LG_NAME_PEAK_BYTES] = "peak_bytes",
-    [LG_NAME_ALLOCATED_BYTES] = "allocated_bytes",
-    [LG_NAME_ALLOCATION_COUNT] = "allocation_count",
-    [LG_NAME_REFUSED_ALLOCATIONS] = "refused_allocations",
-    [LG_NAME_RESERVED_BYTES] = "reserved_bytes",
-    [LG_NAME_PROCESS] = "process",
-    [LG_NAME_PROCESS_SHARED] = "process_shared",
-    [LG_NAME_SOURCE] = "source",
-    [LG_NAME_SUCCESS] = "success",
-    [LG_NAME_OUTPUT] = "output",
-    [LG_NAME_LOGS] = "logs",
-    [LG_NAME_LOGS_DROPPED] = "logs_dropped",
-    [LG_NAME_DURATION_MS] = "duration_ms",
-    [LG_NAME_MEMORY_USED_MB] = "memory_used_mb",
-    [LG_NAME_ERROR] = "error",
-    [LG_NAME_MEMORY] = "memory",
-    [LG_NAME_STOPPED] = "stopped",
-    [LG_NAME_JIT_OFF] = "jit_off",
+#define LG_FAST_NAME(name) #name,
+    LG_FAST_NAMES(LG_FAST_NAME)
+#undef LG_FAST_NAME
 };
 
 struct lg_fast_state *lg_fast_ready(PyObject *module) {
@@ -145,9 +119,9 @@ static PyObject *fast_snapshot(PyObject *module, PyObject *Py_UNUSED(ignored)) {
     heap = PyLong_FromLongLong(reading.heap_bytes);
   }
   const struct lg_fast_field fields[] = {
-      {LG_NAME_HEAP_SIZE_BYTES, heap},
-      {LG_NAME_RSS_BYTES, PyLong_FromLongLong(reading.rss_bytes)},
-      {LG_NAME_TIMESTAMP, PyFloat_FromDouble(reading.timestamp)},
+      {LG_NAME_heap_size_bytes, heap},
+      {LG_NAME_rss_bytes, PyLong_FromLongLong(reading.rss_bytes)},
+      {LG_NAME_timestamp, PyFloat_FromDouble(reading.timestamp)},
   };
   return lg_fast_make(state, LG_FAST_MEMORY_SNAPSHOT, fields, sizeof fields / sizeof fields[0]);
 }

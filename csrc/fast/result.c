@@ -32,7 +32,7 @@ static PyObject *make_logs(struct lg_engine *engine) {
     PyObject *time = lg_decode(&at, end);
     PyObject *level = time == NULL ? NULL : decode_level(&at, end);
     PyObject *message = level == NULL ? NULL : lg_decode(&at, end);
-    const struct lg_fast_field fields[] = {{LG_NAME_LEVEL, level}, {LG_NAME_MESSAGE, message}, {LG_NAME_TIME, time}};
+    const struct lg_fast_field fields[] = {{LG_NAME_level, level}, {LG_NAME_message, message}, {LG_NAME_time, time}};
     PyObject *entry = lg_fast_make(engine->fast, LG_FAST_LOG_ENTRY, fields, 3);
     if (entry == NULL || PyTuple_SetItem(logs, (Py_ssize_t)i, entry) < 0) {
       Py_CLEAR(logs);
@@ -44,9 +44,9 @@ static PyObject *make_logs(struct lg_engine *engine) {
 static PyObject *make_delta(struct lg_engine *engine, const struct lg_report *rp) {
   int known = rp->before.heap_bytes != LG_PROBE_UNKNOWN && rp->after.heap_bytes != LG_PROBE_UNKNOWN;
   const struct lg_fast_field fields[] = {
-      {LG_NAME_HEAP_DELTA_BYTES, known ? PyLong_FromLongLong(rp->after.heap_bytes - rp->before.heap_bytes) : none()},
-      {LG_NAME_RSS_DELTA_BYTES, PyLong_FromLongLong(rp->after.rss_bytes - rp->before.rss_bytes)},
-      {LG_NAME_DURATION, PyFloat_FromDouble(rp->after.timestamp - rp->before.timestamp)},
+      {LG_NAME_heap_delta_bytes, known ? PyLong_FromLongLong(rp->after.heap_bytes - rp->before.heap_bytes) : none()},
+      {LG_NAME_rss_delta_bytes, PyLong_FromLongLong(rp->after.rss_bytes - rp->before.rss_bytes)},
+      {LG_NAME_duration, PyFloat_FromDouble(rp->after.timestamp - rp->before.timestamp)},
   };
   return lg_fast_make(engine->fast, LG_FAST_MEMORY_DELTA, fields, 3);
 }
@@ -55,16 +55,16 @@ static PyObject *make_memory(struct lg_engine *engine, const struct lg_report *r
   PyObject *source = engine->fast->source_allocator;
   Py_INCREF(source);
   const struct lg_fast_field fields[] = {
-      {LG_NAME_START_BYTES, PyLong_FromSize_t(rp->start_bytes)},
-      {LG_NAME_END_BYTES, PyLong_FromSize_t(rp->end_bytes)},
-      {LG_NAME_PEAK_BYTES, PyLong_FromSize_t(rp->peak_bytes)},
-      {LG_NAME_ALLOCATED_BYTES, PyLong_FromUnsignedLongLong(rp->allocated_bytes)},
-      {LG_NAME_ALLOCATION_COUNT, PyLong_FromUnsignedLongLong(rp->allocation_count)},
-      {LG_NAME_REFUSED_ALLOCATIONS, PyLong_FromUnsignedLongLong(rp->refused_allocations)},
-      {LG_NAME_RESERVED_BYTES, PyLong_FromSize_t(rp->reserved_bytes)},
-      {LG_NAME_PROCESS, rp->process_status == LG_OK ? make_delta(engine, rp) : none()},
-      {LG_NAME_PROCESS_SHARED, PyBool_FromLong(rp->process_shared)},
-      {LG_NAME_SOURCE, source},
+      {LG_NAME_start_bytes, PyLong_FromSize_t(rp->start_bytes)},
+      {LG_NAME_end_bytes, PyLong_FromSize_t(rp->end_bytes)},
+      {LG_NAME_peak_bytes, PyLong_FromSize_t(rp->peak_bytes)},
+      {LG_NAME_allocated_bytes, PyLong_FromUnsignedLongLong(rp->allocated_bytes)},
+      {LG_NAME_allocation_count, PyLong_FromUnsignedLongLong(rp->allocation_count)},
+      {LG_NAME_refused_allocations, PyLong_FromUnsignedLongLong(rp->refused_allocations)},
+      {LG_NAME_reserved_bytes, PyLong_FromSize_t(rp->reserved_bytes)},
+      {LG_NAME_process, rp->process_status == LG_OK ? make_delta(engine, rp) : none()},
+      {LG_NAME_process_shared, PyBool_FromLong(rp->process_shared)},
+      {LG_NAME_source, source},
   };
   return lg_fast_make(engine->fast, LG_FAST_SCRIPT_MEMORY, fields, sizeof fields / sizeof fields[0]);
 }
@@ -121,16 +121,16 @@ PyObject *lg_engine_result(struct lg_engine *engine, const struct lg_report *rp)
   Py_INCREF(stopped);
   double used = (double)(rp->peak_bytes - rp->start_bytes) / bytes_per_mb;
   const struct lg_fast_field fields[] = {
-      {LG_NAME_SUCCESS, PyBool_FromLong(rp->outcome == LG_RUN_OK)},
-      {LG_NAME_OUTPUT, output},
-      {LG_NAME_LOGS, logs},
-      {LG_NAME_LOGS_DROPPED, PyLong_FromUnsignedLongLong(rp->logs_dropped)},
-      {LG_NAME_DURATION_MS, PyFloat_FromDouble((double)rp->duration_ns * 1e-6)},
-      {LG_NAME_MEMORY_USED_MB, tracked ? PyFloat_FromDouble(used) : none()},
-      {LG_NAME_ERROR, error},
-      {LG_NAME_MEMORY, tracked ? make_memory(engine, rp) : none()},
-      {LG_NAME_STOPPED, stopped},
-      {LG_NAME_JIT_OFF, PyBool_FromLong(st->ops->compiler_off)},
+      {LG_NAME_success, PyBool_FromLong(rp->outcome == LG_RUN_OK)},
+      {LG_NAME_output, output},
+      {LG_NAME_logs, logs},
+      {LG_NAME_logs_dropped, PyLong_FromUnsignedLongLong(rp->logs_dropped)},
+      {LG_NAME_duration_ms, PyFloat_FromDouble((double)rp->duration_ns * 1e-6)},
+      {LG_NAME_memory_used_mb, tracked ? PyFloat_FromDouble(used) : none()},
+      {LG_NAME_error, error},
+      {LG_NAME_memory, tracked ? make_memory(engine, rp) : none()},
+      {LG_NAME_stopped, stopped},
+      {LG_NAME_jit_off, PyBool_FromLong(st->ops->compiler_off)},
   };
   return lg_fast_make(engine->fast, LG_FAST_SCRIPT_RESULT, fields, sizeof fields / sizeof fields[0]);
 }

@@ -7,6 +7,7 @@ it, and is a dataclass all the same: what `dataclasses` needs to know is there a
 from __future__ import annotations
 
 from functools import cache
+from operator import attrgetter
 from reprlib import recursive_repr
 
 from luagauge._annotations import TYPE_CHECKING, typing
@@ -42,7 +43,8 @@ class _Form:
         self.defaults = defaults
         self.kw_only = kw_only
         unhashed = {name for name, value in defaults.items() if isinstance(value, _Default) and not value.hashed}
-        self.hashed = tuple([name for name in annotations if name not in unhashed])
+        self.compared = attrgetter(*annotations)
+        self.hashed = attrgetter(*[name for name in annotations if name not in unhashed])
 
 
 class _Later:
@@ -94,11 +96,12 @@ class _Value:
         """Compare the fields of two objects of one class."""
         if other.__class__ is not self.__class__:
             return NotImplemented
-        return _values(self, self.__form__.names) == _values(other, self.__form__.names)
+        compared = self.__form__.compared
+        return bool(compared(self) == compared(other))
 
     def __hash__(self) -> int:
         """Hash the fields."""
-        return hash(_values(self, self.__form__.hashed))
+        return hash(self.__form__.hashed(self))
 
     def __setattr__(self, name: str, value: object) -> None:
         """Refuse a field."""
@@ -112,12 +115,16 @@ class _Value:
 
     def __getstate__(self) -> list[object]:
         """Return the fields, for copies and pickles."""
-        return list(_values(self, _all_names(self)))
+        return [getattr(self, name) for name in _all_names(self)]
 
     def __setstate__(self, state: list[object]) -> None:
-        """Set the fields."""
-        for name, value in zip(_all_names(self), state, strict=False):  # of an older version, with fewer fields
+        """Set the fields; those that came after the version that wrote the pickle get their defaults."""
+        names = _all_names(self)
+        for name, value in zip(names, state, strict=False):
             object.__setattr__(self, name, value)
+        for name in names[len(state) :]:
+            default = self.__form__.defaults[name]
+            object.__setattr__(self, name, default.factory() if isinstance(default, _Default) else default)
 
     def __replace__(self, /, **changes: object) -> typing.Any:
         """Return a copy with other values, for `copy.replace`."""
@@ -125,11 +132,6 @@ class _Value:
 
         me: typing.Any = self  # a dataclass, which no type checker sees
         return replace(me, **changes)
-
-
-def _values(value: object, names: tuple[str, ...]) -> tuple[object, ...]:
-    """Return the values of some fields."""
-    return tuple([getattr(value, name) for name in names])
 
 
 def _is_own(value: _Value) -> bool:

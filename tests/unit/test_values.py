@@ -265,6 +265,19 @@ def test_pickles_of_an_older_version_are_read(name: str) -> None:
     assert again == VALUES[name]
 
 
+def test_pickles_with_fewer_fields_are_read() -> None:
+    """Fields that came later have their defaults, each object its own."""
+    state = VALUES["ScriptResult"].__getstate__()
+    result = ScriptResult.__new__(ScriptResult)
+    result.__setstate__(state[:7])  # type: ignore[attr-defined]  # as pickle does
+    assert result == dataclasses.replace(VALUES["ScriptResult"], logs_dropped=0)
+    first, second = ScriptContext.__new__(ScriptContext), ScriptContext.__new__(ScriptContext)
+    for context in (first, second):
+        context.__setstate__([{"a": 1}])  # type: ignore[attr-defined]  # as above
+    assert first == VALUES["ScriptContext"]
+    assert first.metadata is not second.metadata
+
+
 @pytest.mark.parametrize("name", VALUES)
 @pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
 def test_pickles_are_those_of_an_older_version(name: str, protocol: int) -> None:
