@@ -1,4 +1,4 @@
-"""The checks over several interpreters; `check` is what CI runs, the rest looks at more of the world."""
+"""The wheel as it is published, and the suite from it on every CPython here. All other checks are tools/check.py's."""
 
 from __future__ import annotations
 
@@ -7,17 +7,11 @@ from pathlib import Path
 
 import nox
 
-nox.options.sessions = ["check"]
+nox.options.sessions = ["wheel", "tests"]
 nox.needs_version = ">=2025.2.9"
 
 ROOT = Path(__file__).resolve().parent
 PYTHONS = ["3.10", "3.11", "3.12", "3.13", "3.14", "3.14t"]
-
-
-@nox.session(venv_backend="none")
-def check(session: nox.Session) -> None:
-    """Everything that .ci/run runs."""
-    session.run("python3", "tools/check.py", *session.posargs)
 
 
 @nox.session(python="3.10")
@@ -55,18 +49,3 @@ def tests(session: nox.Session) -> None:
     session.chdir(session.create_tmp())
     config = ["-c", str(ROOT / "pyproject.toml"), "--rootdir", str(ROOT), "-p", "no:cacheprovider"]
     session.run("python", "-m", "pytest", *config, *session.posargs, str(ROOT / "tests"))
-
-
-@nox.session
-def bench(session: nox.Session) -> None:
-    """Measure; `nox -s bench -- --check` holds the ratios against their bounds only."""
-    session.install(".[bench]")
-    session.run("python", "-m", "benchmarks", *session.posargs)
-
-
-@nox.session
-def identifiers(session: nox.Session) -> None:
-    """Compare what cibuildwheel would build with the committed list."""
-    session.run("python", "-m", "pip", "install", "--quiet", "pip>=25.1")
-    session.run("python", "-m", "pip", "install", "--quiet", "--group=wheels")
-    session.run("python", "tools/wheel_set.py", "identifiers", *session.posargs)

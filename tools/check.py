@@ -23,7 +23,7 @@ and two that are no part of the rest:
 
 The environment and the wheel are kept between calls as long as nothing that they are made of changes; --fresh makes
 them anew. Arguments after `--` go to pytest in the steps that run it, for instance
-`python3 tools/check.py python -- -k meter -x`; the Python coverage is then reported and not required.
+`python3 tools/check.py python -- -k meter -x`; Python's coverage is then reported and not required.
 """
 
 from __future__ import annotations
@@ -48,11 +48,11 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("step", nargs="*", default=["test"], choices=["rest", *STEPS])
     parser.add_argument("--fresh", action="store_true", help="make the environment anew")
     parser.add_argument("--whole", action="store_true", help="sweeps that CI samples, in whole")
-    parser.add_argument("--no-floor", action="store_true", help="report the Python coverage without requiring it")
+    parser.add_argument("--newest-lupa", action="store_true", help="python: with lupa's newest release")
     # argparse would not take options both before and after a positional list.
     split = arguments.index("--") if "--" in arguments else len(arguments)
     given = parser.parse_args(arguments[:split])
-    options = Options(arguments[split + 1 :], whole=given.whole, floor=not given.no_floor)
+    options = Options(arguments[split + 1 :], whole=given.whole, newest_lupa=given.newest_lupa)
     names = [name for step in given.step for name in (REST if step == "rest" else (step,))]
     taken: dict[str, float] = {}
     try:
