@@ -59,6 +59,7 @@
 #define LG_INTS_FROM_DOUBLES (LG_JIT != 0) /* an int is made of a number by the C compiler, not by way of lua_Integer */
 #define LG_STRING_INDEX_WIDE                                                                                           \
   (LG_IS_PUC_51 || LG_LUA == 502)       /* positions in a string are lua_Integer where others are int */
+#define LG_RESULTS_MOST        (LG_JIT ? (size_t)8001 : (size_t)INT_MAX) /* so many results of string.byte are too many */
 #define LG_TELLS_GIVEN_TYPE LG_SINCE_53 /* "coroutine expected" says what was given */
 
 /* ---- base ---- */
@@ -91,6 +92,8 @@
 #endif
 #define LG_REP_LACKS_MEMORY (LG_JIT == 21) /* a larger one is called a lack of memory */
 #define LG_TEXT_REP_TOO_LARGE (LG_JIT ? "string length overflow" : "resulting string too large")
+#define LG_CASE_IS_ASCII       (LG_JIT != 0)   /* upper and lower know ASCII's letters only, not the locale's */
+#define LG_TEXT_CHAR_BEYOND    (LG_SINCE_52 ? "value out of range" : "invalid value") /* an argument of char */
 #define LG_HAS_GFIND (!LG_SINCE_52 && LG_JIT != 21) /* gfind, gmatch's older name */
 #define LG_FIND_FAILS_BEYOND LG_SINCE_52    /* a search from beyond the end finds nothing, not even an empty match */
 #define LG_FIND_START_IS_INT (LG_JIT == 21) /* a start that is no int counts as the smallest */

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -78,6 +79,20 @@ def test_deadline_ends_a_library_function(
     else:
         assert isinstance(error, ScriptTimeoutError)
     assert_usable(engine)
+
+
+def test_deadline_ends_string_char_between_two_numerals(make_engine: Callable[..., LuaEngine], lua: str) -> None:
+    """Each argument is a numeral that the C library reads, where no hard stop can be: it comes after one, not after all."""
+    numeral = "local d = '65.' .. ('0'):rep(2e6) "
+    with make_engine(lua, timeout_ms=None) as engine:
+        timed = "local at = os.clock() for i = 1, 10 do local v = d + 0 end return (os.clock() - at) / 10"
+        one_s = engine.execute_script(numeral + timed).output
+    engine = make_engine(lua, timeout_ms=60)
+    start = time.thread_time()
+    many = "local t = {} for i = 1, 3000 do t[i] = d end return string.char((unpack or table.unpack)(t))"
+    error = engine.execute_script(numeral + many).error
+    assert isinstance(error, ScriptTimeoutError)
+    assert time.thread_time() - start < 100 * one_s
 
 
 @pytest.mark.parametrize("version", NEWER)
