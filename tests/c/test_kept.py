@@ -52,7 +52,7 @@ def test_kept_result_of_a_failure_is_made_again(tmp_path: Path) -> None:
         result.write_text("half")
         raise OSError
 
-    with pytest.raises(OSError):  # noqa: PT011 - it has no text
+    with pytest.raises(OSError):
         keep(result, "digest", fail)
     assert keep(result, "digest", lambda: result.write_text("whole")).read_text() == "whole"
 
