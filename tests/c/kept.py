@@ -29,8 +29,9 @@ def version_of(compiler: tuple[str, ...]) -> str:
 
 
 def digest_of(command: Sequence[str], compiler: Sequence[str], inputs: Iterable[Path]) -> str:
-    """Return the digest of a command, its compiler's version and the files that it reads."""
-    digest = hashlib.sha256("\0".join([*command, version_of(tuple(compiler))]).encode())
+    """Return the digest of a command, its compiler's version, where there is a compiler, and the files that it reads."""
+    version = version_of(tuple(compiler)) if compiler else ""
+    digest = hashlib.sha256("\0".join([*command, version]).encode())
     for path in sorted(inputs):
         digest.update(f"\0{path.name}\0".encode())
         digest.update(hashlib.sha256(path.read_bytes()).digest())
