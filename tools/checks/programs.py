@@ -39,6 +39,7 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     env["PIP_DISABLE_PIP_VERSION_CHECK"] = "1"
     env["PIP_ROOT_USER_ACTION"] = "ignore"
     env["PIP_NO_INPUT"] = "1"
+    env.setdefault("LUAGAUGE_BUILD_CACHE", str(WORK / "luas"))  # the wheel's Luas are built several times
     env.update(extra or {})
     return env
 

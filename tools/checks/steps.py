@@ -44,6 +44,10 @@ class Options:
     newest_lupa: bool = False
 
 
+# What compiles whole Luas anew is a part of `package`.
+NO_BUILDS = ("-m", "not builds")
+
+
 def of_luas(luas: Sequence[str]) -> list[str]:
     """Return pytest's arguments that choose the tests of some Luas."""
     return [f"--lua={lua}" for lua in luas]
@@ -51,13 +55,14 @@ def of_luas(luas: Sequence[str]) -> list[str]:
 
 def step_test(options: Options) -> None:
     """Run the Python tests on the installed wheel, on one of PUC's Luas and on LuaJIT."""
-    run(PYTHON, "-m", "pytest", "--quiet", *IN_PARALLEL, *of_luas(FEW_LUAS), *options.pytest, extra=lua_sources())
+    chosen = [*NO_BUILDS, *of_luas(FEW_LUAS), *options.pytest]
+    run(PYTHON, "-m", "pytest", "--quiet", *IN_PARALLEL, *chosen, extra=lua_sources())
 
 
 def step_luas(options: Options) -> None:
     """Run the tests that are run once for each Lua on the others, on the installed wheel."""
     others = [version for version in output(PYTHON, "-c", EVERY_LUA).split() if version not in FEW_LUAS]
-    chosen = ["--per-lua", *of_luas(others), *options.pytest]
+    chosen = ["--per-lua", *NO_BUILDS, *of_luas(others), *options.pytest]
     run(PYTHON, "-m", "pytest", "--quiet", *IN_PARALLEL, *chosen, extra=lua_sources())
 
 
@@ -86,6 +91,7 @@ def step_package(_options: Options) -> None:
         run(PYTHON, "-m", "abi3audit", "--strict", "--summary", wheel)
     if shutil.which("cibuildwheel", path=str(BIN)):
         run(PYTHON, "tools/wheel_set.py", "identifiers")
+    run(PYTHON, "-m", "pytest", "--quiet", *IN_PARALLEL, "-m", "builds", "tests/contract", extra=lua_sources())
     check_without_luas()
 
 
@@ -158,7 +164,7 @@ def step_coverage(options: Options) -> None:
     py_switch = {**switch, "CC": compiler, "LUAGAUGE_C_TEST_DIR": str(c_programs), "PYTHONPATH": str(tree / "src")}
     # The leak tests repeat what the others do once, and what they measure is not what is installed.
     floor = ["--cov", "--cov-report=term", *(["--cov-fail-under=0"] if options.pytest else [])]
-    chosen = ["--ignore=tests/leaks", *floor, *of_luas(FEW_LUAS), *options.pytest]
+    chosen = ["--ignore=tests/leaks", *NO_BUILDS, *floor, *of_luas(FEW_LUAS), *options.pytest]
     run(PYTHON, "-m", "pytest", "--quiet", "-p", "no:cacheprovider", *IN_PARALLEL, *chosen, cwd=tree, extra=py_switch)
     # A line of a header that is compiled for seven Luas counts once. A function may stand twice in a file, once for
     # each kind of Lua: both are counted.
