@@ -11,201 +11,192 @@
 #define LG_SINCE_54 (LG_LUA >= 504)
 #define LG_SINCE_55 (LG_LUA >= 505)
 
-/* clang-format off: a column for names, one for values, one for what they mean */
+/* A column for names, one for values, one for what they mean. */
+/* clang-format off */
 
 /* ---- the language and its C API ---- */
-#define LG_HAS_INTEGERS LG_SINCE_53 /* numbers are integers or floats; before they are floats only */
-#define LG_HAS_FENV (!LG_SINCE_52)  /* a function has its globals as its environment; later as its first upvalue */
-#define LG_HAS_GLOBALSINDEX (!LG_SINCE_52) /* the globals are at a pseudo-index; later in the registry */
-#define LG_HAS_CPCALL (!LG_SINCE_52)       /* lua_cpcall() calls a C function without memory for pushing it */
-#define LG_HAS_COMPARE LG_SINCE_52         /* lua_compare(), lua_absindex(), lua_rawlen() and lua_tonumberx() */
-#define LG_HAS_CALLK LG_SINCE_52           /* lua_callk() and lua_pcallk(), of which the shorter names are macros */
-#define LG_HAS_ROTATE LG_SINCE_53          /* lua_rotate(), of which insert and remove are macros */
-#define LG_HAS_USER_VALUES LG_SINCE_54     /* lua_newuserdatauv() */
-#define LG_HAS_TYPEERROR LG_SINCE_54       /* luaL_typeerror(), which says what was given */
-#define LG_HAS_CLOSE LG_SINCE_54           /* to-be-closed variables, and coroutine.close */
-#define LG_CLOSES_ITSELF LG_SINCE_55       /* coroutine.close without an argument ends the running coroutine */
-#define LG_LOAD_TAKES_MODE LG_SINCE_52     /* lua_load() takes the mode */
-#define LG_RESUME_TAKES_FROM LG_SINCE_52   /* lua_resume() takes the coroutine that resumes */
-#define LG_RESUME_COUNTS LG_SINCE_54       /* lua_resume() says how many values it left */
-#define LG_RESUME_REFUSES                                                                                              \
-  LG_SINCE_52 /* lua_resume() itself says why a coroutine cannot be resumed, but for dead ones */
-#define LG_GC_STEP_IS_SIZE LG_SINCE_55     /* lua_gc() reads the size of a step as a size_t */
-#define LG_NEWSTATE_TAKES_SEED LG_SINCE_55 /* lua_newstate() takes a seed for its hashes */
-#define LG_NEWSTATE_TAKES_OURS                                                                                         \
-  (LG_JIT != 20) /* lua_newstate() takes an allocator of ours; LuaJIT 2.0 needs low addresses */
-#define LG_HAS_OWN_ALLOCATOR                                                                                           \
-  (LG_JIT != 0)                       /* luaL_newstate() makes a state with an allocator that lua_close() wants back */
-#define LG_HAS_COMPILER (LG_JIT != 0) /* machine code, which never looks at hooks; the compiler can be turned off */
-#define LG_HAS_FFI (LG_JIT != 0)      /* literals such as 1LL open the ffi library */
-#define LG_HAS_JIT_VERSION (LG_JIT != 0)   /* the jit library, and no symbol, says which release it is */
-#define LG_HOOK_SET_IS_SLOW LG_SINCE_54    /* lua_sethook() walks the whole call list */
-#define LG_C_CALLS_UNCOUNTED (LG_JIT != 0) /* nested C calls are not counted, and errors walk the C stack */
-#define LG_CHECKSTACK_RAISES                                                                                           \
-  LG_IS_PUC_51 /* lua_checkstack() raises refused memory on the coroutine that it is asked of */
-#define LG_CHECKSTACK_SPOILS (LG_JIT != 0) /* lua_checkstack() spoils a waiting coroutine when memory is refused */
-#define LG_OPENERS_SET_GLOBALS                                                                                         \
-  (!LG_SINCE_52)                        /* luaopen_* functions set globals themselves; coroutine comes with base */
-#define LG_NAMES_BY_MODULE LG_SINCE_52  /* messages name a library's function by the registry's table of modules */
-#define LG_TELLS_TAIL_CALLS LG_SINCE_52 /* lua_getinfo() says whether a level was a tail call ('t') */
-#define LG_TELLS_NAME_KIND LG_SINCE_53  /* a traceback says of what kind a function's name is */
-#define LG_JOINS_IN_PLACE LG_SINCE_53   /* lua_concat() makes no copy of long strings beside the result */
-#define LG_BLOCK_MOST (LG_JIT ? (size_t)INT_MAX - 4096 : SIZE_MAX / 4) /* bytes: more is refused in other words */
-#define LG_SYNTAX_NAME_MOST                                                                                            \
-  (LG_IS_PUC_51 ? 72 : LUA_IDSIZE - 1) /* bytes of a chunk's name that syntax errors show whole */
-#define LG_SYNTAX_NAME_CUT (LG_IS_PUC_51 ? 75 : LUA_IDSIZE - 1) /* what they show of a longer one */
+#define LG_HAS_INTEGERS        LG_SINCE_53     /* numbers are integers or floats; before they are floats only */
+#define LG_HAS_FENV            (!LG_SINCE_52)  /* a function has its globals as its environment; later as its first upvalue */
+#define LG_HAS_GLOBALSINDEX    (!LG_SINCE_52)  /* the globals are at a pseudo-index; later in the registry */
+#define LG_HAS_CPCALL          (!LG_SINCE_52)  /* lua_cpcall() calls a C function without memory for pushing it */
+#define LG_HAS_COMPARE         LG_SINCE_52     /* lua_compare(), lua_absindex(), lua_rawlen() and lua_tonumberx() */
+#define LG_HAS_CALLK           LG_SINCE_52     /* lua_callk() and lua_pcallk(), of which the shorter names are macros */
+#define LG_HAS_ROTATE          LG_SINCE_53     /* lua_rotate(), of which insert and remove are macros */
+#define LG_HAS_USER_VALUES     LG_SINCE_54     /* lua_newuserdatauv() */
+#define LG_HAS_TYPEERROR       LG_SINCE_54     /* luaL_typeerror(), which says what was given */
+#define LG_HAS_CLOSE           LG_SINCE_54     /* to-be-closed variables, and coroutine.close */
+#define LG_CLOSES_ITSELF       LG_SINCE_55     /* coroutine.close without an argument ends the running coroutine */
+#define LG_LOAD_TAKES_MODE     LG_SINCE_52     /* lua_load() takes the mode */
+#define LG_RESUME_TAKES_FROM   LG_SINCE_52     /* lua_resume() takes the coroutine that resumes */
+#define LG_RESUME_COUNTS       LG_SINCE_54     /* lua_resume() says how many values it left */
+#define LG_RESUME_REFUSES      LG_SINCE_52     /* lua_resume() itself says why a coroutine cannot be resumed, but for dead ones */
+#define LG_GC_STEP_IS_SIZE     LG_SINCE_55     /* lua_gc() reads the size of a step as a size_t */
+#define LG_NEWSTATE_TAKES_SEED LG_SINCE_55     /* lua_newstate() takes a seed for its hashes */
+#define LG_NEWSTATE_TAKES_OURS (LG_JIT != 20)  /* lua_newstate() takes an allocator of ours; LuaJIT 2.0 needs low addresses */
+#define LG_HAS_OWN_ALLOCATOR   (LG_JIT != 0)   /* luaL_newstate() makes a state with an allocator that lua_close() wants back */
+#define LG_HAS_COMPILER        (LG_JIT != 0)   /* machine code, which never looks at hooks; the compiler can be turned off */
+#define LG_HAS_FFI             (LG_JIT != 0)   /* literals such as 1LL open the ffi library */
+#define LG_HAS_JIT_VERSION     (LG_JIT != 0)   /* the jit library, and no symbol, says which release it is */
+#define LG_HOOK_SET_IS_SLOW    LG_SINCE_54     /* lua_sethook() walks the whole call list */
+#define LG_C_CALLS_UNCOUNTED   (LG_JIT != 0)   /* nested C calls are not counted, and errors walk the C stack */
+#define LG_CHECKSTACK_RAISES   LG_IS_PUC_51    /* lua_checkstack() raises refused memory on the coroutine that it is asked of */
+#define LG_CHECKSTACK_SPOILS   (LG_JIT != 0)   /* lua_checkstack() spoils a waiting coroutine when memory is refused */
+#define LG_OPENERS_SET_GLOBALS (!LG_SINCE_52)  /* luaopen_* functions set globals themselves; coroutine comes with base */
+#define LG_NAMES_BY_MODULE     LG_SINCE_52     /* messages name a library's function by the registry's table of modules */
+#define LG_TELLS_TAIL_CALLS    LG_SINCE_52     /* lua_getinfo() says whether a level was a tail call ('t') */
+#define LG_TELLS_NAME_KIND     LG_SINCE_53     /* a traceback says of what kind a function's name is */
+#define LG_JOINS_IN_PLACE      LG_SINCE_53     /* lua_concat() makes no copy of long strings beside the result */
+#define LG_BLOCK_MOST          (LG_JIT ? (size_t)INT_MAX - 4096 : SIZE_MAX / 4) /* bytes: more is refused in other words */
+#define LG_SYNTAX_NAME_MOST    (LG_IS_PUC_51 ? 72 : LUA_IDSIZE - 1) /* bytes of a chunk's name that syntax errors show whole */
+#define LG_SYNTAX_NAME_CUT     (LG_IS_PUC_51 ? 75 : LUA_IDSIZE - 1) /* what they show of a longer one */
 
 /* ---- arguments of library functions ---- */
-#define LG_INTS_FROM_DOUBLES (LG_JIT != 0) /* an int is made of a number by the C compiler, not by way of lua_Integer */
-#define LG_STRING_INDEX_WIDE                                                                                           \
-  (LG_IS_PUC_51 || LG_LUA == 502)       /* positions in a string are lua_Integer where others are int */
+#define LG_INTS_FROM_DOUBLES   (LG_JIT != 0)   /* an int is made of a number by the C compiler, not by way of lua_Integer */
+#define LG_STRING_INDEX_WIDE   (LG_IS_PUC_51 || LG_LUA == 502) /* positions in a string are lua_Integer where others are int */
 #define LG_RESULTS_MOST        (LG_JIT ? (size_t)8001 : (size_t)INT_MAX) /* so many results of string.byte are too many */
-#define LG_TELLS_GIVEN_TYPE LG_SINCE_53 /* "coroutine expected" says what was given */
+#define LG_TELLS_GIVEN_TYPE    LG_SINCE_53     /* "coroutine expected" says what was given */
 
 /* ---- base ---- */
-#define LG_HAS_RAWLEN LG_SINCE_52          /* rawlen */
-#define LG_HAS_LOADSTRING (!LG_SINCE_52)   /* loadstring, and unpack as a global */
-#define LG_LOAD_IS_NEW (!LG_IS_PUC_51)     /* load() takes texts and numbers, a mode and globals; else functions only */
-#define LG_TONUMBER_IS_STOCK (LG_JIT != 0) /* tonumber() has a scanner of its own that keeps to one pass */
-#define LG_UNPACK_IS_STOCK (LG_JIT != 0)   /* unpack() counts its results without overflow */
-#define LG_TOSTRING_CHECKED LG_SINCE_53    /* __tostring must return a string */
-#define LG_TOSTRING_ANYTHING (!LG_SINCE_52)             /* what __tostring returns is handed on, even a number */
-#define LG_HAS_TYPE_NAMES LG_SINCE_53                   /* a metatable's __name is its values' kind */
-#define LG_XPCALL_WANTS_VALUE (!LG_SINCE_53 && !LG_JIT) /* xpcall() complains where there is no handler */
-#define LG_XPCALL_WANTS_FUNC LG_SINCE_53                /* xpcall()'s handler must be a function */
+#define LG_HAS_RAWLEN          LG_SINCE_52     /* rawlen */
+#define LG_HAS_LOADSTRING      (!LG_SINCE_52)  /* loadstring, and unpack as a global */
+#define LG_LOAD_IS_NEW         (!LG_IS_PUC_51) /* load() takes texts and numbers, a mode and globals; else functions only */
+#define LG_TONUMBER_IS_STOCK   (LG_JIT != 0)   /* tonumber() has a scanner of its own that keeps to one pass */
+#define LG_UNPACK_IS_STOCK     (LG_JIT != 0)   /* unpack() counts its results without overflow */
+#define LG_TOSTRING_CHECKED    LG_SINCE_53     /* __tostring must return a string */
+#define LG_TOSTRING_ANYTHING   (!LG_SINCE_52)  /* what __tostring returns is handed on, even a number */
+#define LG_HAS_TYPE_NAMES      LG_SINCE_53     /* a metatable's __name is its values' kind */
+#define LG_XPCALL_WANTS_VALUE  (!LG_SINCE_53 && !LG_JIT) /* xpcall() complains where there is no handler */
+#define LG_XPCALL_WANTS_FUNC   LG_SINCE_53     /* xpcall()'s handler must be a function */
 #if LG_JIT
-#define LG_TEXT_WRONG_MODE "attempt to load chunk with wrong mode"
+#define LG_TEXT_WRONG_MODE     "attempt to load chunk with wrong mode"
 #else
-#define LG_TEXT_WRONG_MODE "attempt to load a text chunk (mode is '%s')"
+#define LG_TEXT_WRONG_MODE     "attempt to load a text chunk (mode is '%s')"
 #endif
 
 /* ---- string ---- */
-#define LG_REP_TAKES_SEPARATOR LG_LOAD_IS_NEW /* rep(s, n, sep) */
+#define LG_REP_TAKES_SEPARATOR LG_LOAD_IS_NEW  /* rep(s, n, sep) */
 #if LG_JIT
-#define LG_REP_MOST ((size_t)0x7fffff00) /* the largest result of rep */
+#define LG_REP_MOST            ((size_t)0x7fffff00) /* the largest result of rep */
 #elif LG_SINCE_55
-#define LG_REP_MOST ((size_t)INT64_MAX < SIZE_MAX ? (size_t)INT64_MAX : SIZE_MAX)
+#define LG_REP_MOST            ((size_t)INT64_MAX < SIZE_MAX ? (size_t)INT64_MAX : SIZE_MAX)
 #elif LG_SINCE_53
-#define LG_REP_MOST ((size_t)INT_MAX)
+#define LG_REP_MOST            ((size_t)INT_MAX)
 #else
-#define LG_REP_MOST (SIZE_MAX / 2)
+#define LG_REP_MOST            (SIZE_MAX / 2)
 #endif
-#define LG_REP_LACKS_MEMORY (LG_JIT == 21) /* a larger one is called a lack of memory */
-#define LG_TEXT_REP_TOO_LARGE (LG_JIT ? "string length overflow" : "resulting string too large")
+#define LG_REP_LACKS_MEMORY    (LG_JIT == 21)  /* a larger one is called a lack of memory */
+#define LG_TEXT_REP_TOO_LARGE  (LG_JIT ? "string length overflow" : "resulting string too large")
 #define LG_CASE_IS_ASCII       (LG_JIT != 0)   /* upper and lower know ASCII's letters only, not the locale's */
 #define LG_TEXT_CHAR_BEYOND    (LG_SINCE_52 ? "value out of range" : "invalid value") /* an argument of char */
-#define LG_HAS_GFIND (!LG_SINCE_52 && LG_JIT != 21) /* gfind, gmatch's older name */
-#define LG_FIND_FAILS_BEYOND LG_SINCE_52    /* a search from beyond the end finds nothing, not even an empty match */
-#define LG_FIND_START_IS_INT (LG_JIT == 21) /* a start that is no int counts as the smallest */
-#define LG_SPECIALS_END_AT_NUL                                                                                         \
-  LG_HAS_GFIND /* whether a pattern is plain text is seen by what stands before its first NUL */
-#define LG_PATTERN_ENDS_AT_NUL (!LG_SINCE_52) /* a NUL ends a pattern */
-#define LG_MATCH_SKIPS_END LG_SINCE_53        /* gmatch and gsub: no empty match where the match before it ended */
-#define LG_MATCH_COUNTS_SKIPS (LG_JIT != 0)   /* an optional item that matches nothing counts as a level of nesting */
-#define LG_MATCH_DEPTH (LG_IS_PUC_51 ? 1000 : 200)     /* levels of nesting that a match may take */
-#define LG_MATCH_DEPTH_SURE (LG_IS_PUC_51 ? 100 : 200) /* levels that are possible on any C stack */
-#define LG_HAS_CLASS_G LG_LOAD_IS_NEW                  /* %g, the printable characters but for the space */
-#define LG_CAPTURES_ARE_NAMED LG_SINCE_53 /* "invalid capture index" says which, in replacements and results */
-#define LG_BACKREFS_ARE_NAMED LG_SINCE_52 /* and in patterns */
-#define LG_TEXT_NO_BALANCE (LG_SINCE_52 ? "malformed pattern (missing arguments to '%%b')" : "unbalanced pattern")
-#define LG_GMATCH_TAKES_START LG_SINCE_54  /* gmatch(s, p, init) */
-#define LG_GSUB_CHECKS_ESCAPES LG_SINCE_52 /* '%' in a replacement stands before a digit or '%' only */
-#define LG_GSUB_MOST_IS_INT (!LG_SINCE_52) /* gsub's largest number of replacements is an int */
-#define LG_GSUB_MOST_WRAPS (LG_LUA == 502) /* it is a size_t, and a negative one very large */
-#define LG_HAS_PACK LG_SINCE_53            /* pack, packsize and unpack */
-#define LG_PACK_MOST (LG_SINCE_55 ? (size_t)INT64_MAX : (size_t)INT_MAX) /* bytes that a format may add up to */
-#define LG_PACK_CHECKS_TOTAL LG_SINCE_55                                 /* pack holds its result to that */
-#define LG_PACK_ALIGN_IS_MAX LG_SINCE_55 /* '!' aligns as max_align_t, before as the larger of double and pointer */
+#define LG_HAS_GFIND           (!LG_SINCE_52 && LG_JIT != 21) /* gfind, gmatch's older name */
+#define LG_FIND_FAILS_BEYOND   LG_SINCE_52     /* a search from beyond the end finds nothing, not even an empty match */
+#define LG_FIND_START_IS_INT   (LG_JIT == 21)  /* a start that is no int counts as the smallest */
+#define LG_SPECIALS_END_AT_NUL LG_HAS_GFIND    /* whether a pattern is plain text is seen by what stands before its first NUL */
+#define LG_PATTERN_ENDS_AT_NUL (!LG_SINCE_52)  /* a NUL ends a pattern */
+#define LG_MATCH_SKIPS_END     LG_SINCE_53     /* gmatch and gsub: no empty match where the match before it ended */
+#define LG_MATCH_COUNTS_SKIPS  (LG_JIT != 0)   /* an optional item that matches nothing counts as a level of nesting */
+#define LG_MATCH_DEPTH         (LG_IS_PUC_51 ? 1000 : 200) /* levels of nesting that a match may take */
+#define LG_MATCH_DEPTH_SURE    (LG_IS_PUC_51 ? 100 : 200) /* levels that are possible on any C stack */
+#define LG_HAS_CLASS_G         LG_LOAD_IS_NEW  /* %g, the printable characters but for the space */
+#define LG_CAPTURES_ARE_NAMED  LG_SINCE_53     /* "invalid capture index" says which, in replacements and results */
+#define LG_BACKREFS_ARE_NAMED  LG_SINCE_52     /* and in patterns */
+#define LG_TEXT_NO_BALANCE     (LG_SINCE_52 ? "malformed pattern (missing arguments to '%%b')" : "unbalanced pattern")
+#define LG_GMATCH_TAKES_START  LG_SINCE_54     /* gmatch(s, p, init) */
+#define LG_GSUB_CHECKS_ESCAPES LG_SINCE_52     /* '%' in a replacement stands before a digit or '%' only */
+#define LG_GSUB_MOST_IS_INT    (!LG_SINCE_52)  /* gsub's largest number of replacements is an int */
+#define LG_GSUB_MOST_WRAPS     (LG_LUA == 502) /* it is a size_t, and a negative one very large */
+#define LG_HAS_PACK            LG_SINCE_53     /* pack, packsize and unpack */
+#define LG_PACK_MOST           (LG_SINCE_55 ? (size_t)INT64_MAX : (size_t)INT_MAX) /* bytes that a format may add up to */
+#define LG_PACK_CHECKS_TOTAL   LG_SINCE_55     /* pack holds its result to that */
+#define LG_PACK_ALIGN_IS_MAX   LG_SINCE_55     /* '!' aligns as max_align_t, before as the larger of double and pointer */
 #define LG_PACKSIZE_ADDS_FIRST (LG_LUA == 503) /* packsize complains about the size before it does about 's' and 'z' */
-#define LG_UNPACK_WANTS_ZERO LG_SINCE_54       /* a 'z' without its zero is an error */
-#define LG_UNPACK_FROM_ZERO LG_SINCE_54        /* unpack from position 0 begins at the first byte */
+#define LG_UNPACK_WANTS_ZERO   LG_SINCE_54     /* a 'z' without its zero is an error */
+#define LG_UNPACK_FROM_ZERO    LG_SINCE_54     /* unpack from position 0 begins at the first byte */
 
 /* ---- string.format ---- */
-#define LG_FORMAT_IS_OWN (LG_JIT == 21)  /* LuaJIT 2.1 formats without the C library */
-#define LG_FORMAT_BY_STOCK (LG_JIT != 0) /* a number's text is not the C library's: the stock function makes it */
-#define LG_FORMAT_IS_STRICT LG_SINCE_54  /* each conversion has its own flags, and %q takes no modifiers */
-#define LG_FORMAT_NUMBERS (LG_JIT == 20 ? "cdiouxXeEfgGaA" : "cdiouxXeEfFgGaA") /* LuaJIT's conversions of numbers */
-#define LG_FORMAT_FLOATS (LG_SINCE_53 ? "eEfgGaA" : "eEfgG")                    /* PUC Lua's conversions of floats */
+#define LG_FORMAT_IS_OWN       (LG_JIT == 21)  /* LuaJIT 2.1 formats without the C library */
+#define LG_FORMAT_BY_STOCK     (LG_JIT != 0)   /* a number's text is not the C library's: the stock function makes it */
+#define LG_FORMAT_IS_STRICT    LG_SINCE_54     /* each conversion has its own flags, and %q takes no modifiers */
+#define LG_FORMAT_NUMBERS      (LG_JIT == 20 ? "cdiouxXeEfgGaA" : "cdiouxXeEfFgGaA") /* LuaJIT's conversions of numbers */
+#define LG_FORMAT_FLOATS       (LG_SINCE_53 ? "eEfgGaA" : "eEfgG") /* PUC Lua's conversions of floats */
 #define LG_FORMAT_CHECKS_RANGE (LG_LUA == 502) /* a number that no integer stands for is an error for %d */
-#define LG_FORMAT_CHAR_IS_C (!LG_SINCE_52)     /* %c takes any number, and gives a C string */
-#define LG_FORMAT_TEXTS_ONLY LG_IS_PUC_51      /* %s takes strings and numbers only */
+#define LG_FORMAT_CHAR_IS_C    (!LG_SINCE_52)  /* %c takes any number, and gives a C string */
+#define LG_FORMAT_TEXTS_ONLY   LG_IS_PUC_51    /* %s takes strings and numbers only */
 #define LG_FORMAT_ANY_TOSTRING (LG_JIT != 0)   /* what __tostring returns may be no string */
-#define LG_FORMAT_TAKES_NULS LG_SINCE_53       /* a plain %s takes a string with NULs, and another refuses it */
+#define LG_FORMAT_TAKES_NULS   LG_SINCE_53     /* a plain %s takes a string with NULs, and another refuses it */
 #define LG_FORMAT_HAS_LITERALS LG_SINCE_53     /* %q takes nil, booleans and numbers */
 #define LG_FORMAT_HAS_INFINITY LG_SINCE_54     /* %q has a form for infinities and NaNs */
-#define LG_QUOTES_ONLY_CR LG_IS_PUC_51         /* %q: of the control characters CR and NUL alone are escaped */
-#define LG_QUOTES_ASCII (LG_JIT != 0)          /* %q: control characters are ASCII's, not the locale's */
+#define LG_QUOTES_ONLY_CR      LG_IS_PUC_51    /* %q: of the control characters CR and NUL alone are escaped */
+#define LG_QUOTES_ASCII        (LG_JIT != 0)   /* %q: control characters are ASCII's, not the locale's */
 
 /* ---- tonumber ---- */
-#define LG_NUMERALS_ARE_C LG_IS_PUC_51 /* strtod()'s numerals: inf, nan, the locale's white space; strtoul()'s bases */
-#define LG_HEX_ROUNDS_DIGITS (LG_LUA == 502) /* a hexadecimal numeral may be rounded at each digit */
-#define LG_BASE_TEN_IS_A_BASE LG_SINCE_52    /* tonumber(s, 10) reads digits only, and wants a string first */
+#define LG_NUMERALS_ARE_C      LG_IS_PUC_51    /* strtod()'s numerals: inf, nan, the locale's white space; strtoul()'s bases */
+#define LG_HEX_ROUNDS_DIGITS   (LG_LUA == 502) /* a hexadecimal numeral may be rounded at each digit */
+#define LG_BASE_TEN_IS_A_BASE  LG_SINCE_52     /* tonumber(s, 10) reads digits only, and wants a string first */
 
 /* ---- table ---- */
-#define LG_TABLE_METAMETHODS LG_SINCE_53   /* table functions use metamethods, and take what has them for a table */
-#define LG_TABLE_LENGTH_META LG_SINCE_52   /* the length is what __len says */
-#define LG_STRINGS_NEED_NO_LEN LG_SINCE_55 /* a string stands for a table without __len */
-#define LG_TEXT_LENGTH_KIND (LG_SINCE_53 ? "an integer" : "a number") /* "object length is not ..." */
-#define LG_TABLE_CHECKS_PLACE LG_SINCE_52         /* insert and remove refuse positions that are not in the table */
-#define LG_TABLE_PLACE_WRAPS LG_SINCE_54          /* they compare without signs */
-#define LG_REMOVE_PLACE_ARG (LG_SINCE_54 ? 2 : 1) /* the argument that remove's complaint names */
-#define LG_TABLE_PLACE_IS_ANY (LG_JIT == 21)      /* remove and move take any number for a position */
-#define LG_HAS_TABLE_MOVE (LG_SINCE_53 || LG_JIT == 21) /* move */
-#define LG_HAS_MAXN (LG_LUA <= 503)                     /* maxn; in 5.3 for compatibility */
-#define LG_HAS_FOREACH (!LG_SINCE_52)                   /* foreach, foreachi, getn and setn */
-#define LG_HAS_TABLE_UNPACK LG_SINCE_52                 /* pack and unpack */
-#define LG_HAS_TABLE_CREATE LG_SINCE_55                 /* create */
-#define LG_CONCAT_LENGTH_FIRST LG_SINCE_53              /* concat takes the length before its other arguments */
-#define LG_CONCAT_TABLE_FIRST (LG_JIT != 0)             /* concat looks at the table before the separator */
-#define LG_CONCAT_WIDE_INDEX LG_SINCE_54                /* concat's complaint has a lua_Integer, before an int */
-#define LG_UNPACK_TABLES_ONLY (!LG_SINCE_53)            /* unpack takes tables only */
-#define LG_UNPACK_CHECKS_TABLE LG_SINCE_55 /* unpack takes what has the metamethods, and its length first */
-#define LG_SORT_IS_NEW LG_SINCE_53         /* the quicksort with random pivots, which ends its scans one earlier */
-#define LG_SORT_IS_LOOSE LG_IS_PUC_51      /* its scans may go one beyond the range */
+#define LG_TABLE_METAMETHODS   LG_SINCE_53     /* table functions use metamethods, and take what has them for a table */
+#define LG_TABLE_LENGTH_META   LG_SINCE_52     /* the length is what __len says */
+#define LG_STRINGS_NEED_NO_LEN LG_SINCE_55     /* a string stands for a table without __len */
+#define LG_TEXT_LENGTH_KIND    (LG_SINCE_53 ? "an integer" : "a number") /* "object length is not ..." */
+#define LG_TABLE_CHECKS_PLACE  LG_SINCE_52     /* insert and remove refuse positions that are not in the table */
+#define LG_TABLE_PLACE_WRAPS   LG_SINCE_54     /* they compare without signs */
+#define LG_REMOVE_PLACE_ARG    (LG_SINCE_54 ? 2 : 1) /* the argument that remove's complaint names */
+#define LG_TABLE_PLACE_IS_ANY  (LG_JIT == 21)  /* remove and move take any number for a position */
+#define LG_HAS_TABLE_MOVE      (LG_SINCE_53 || LG_JIT == 21) /* move */
+#define LG_HAS_MAXN            (LG_LUA <= 503) /* maxn; in 5.3 for compatibility */
+#define LG_HAS_FOREACH         (!LG_SINCE_52)  /* foreach, foreachi, getn and setn */
+#define LG_HAS_TABLE_UNPACK    LG_SINCE_52     /* pack and unpack */
+#define LG_HAS_TABLE_CREATE    LG_SINCE_55     /* create */
+#define LG_CONCAT_LENGTH_FIRST LG_SINCE_53     /* concat takes the length before its other arguments */
+#define LG_CONCAT_TABLE_FIRST  (LG_JIT != 0)   /* concat looks at the table before the separator */
+#define LG_CONCAT_WIDE_INDEX   LG_SINCE_54     /* concat's complaint has a lua_Integer, before an int */
+#define LG_UNPACK_TABLES_ONLY  (!LG_SINCE_53)  /* unpack takes tables only */
+#define LG_UNPACK_CHECKS_TABLE LG_SINCE_55     /* unpack takes what has the metamethods, and its length first */
+#define LG_SORT_IS_NEW         LG_SINCE_53     /* the quicksort with random pivots, which ends its scans one earlier */
+#define LG_SORT_IS_LOOSE       LG_IS_PUC_51    /* its scans may go one beyond the range */
 
 /* ---- utf8, math, bit operations ---- */
-#define LG_HAS_UTF8 LG_SINCE_53             /* the utf8 library */
-#define LG_UTF8_HAS_LAX LG_SINCE_54         /* codes up to 2^31 where the script asks for it, no surrogates where not */
-#define LG_UTF8_ZERO_IS_END (LG_LUA == 503) /* codes' iterator takes 1 from a position first */
-#define LG_UTF8_OFFSET_HAS_END LG_SINCE_55  /* offset also returns where the character ends */
-#define LG_TEXT_OUT_OF_RANGE (LG_SINCE_54 ? "out of bounds" : "out of range")
+#define LG_HAS_UTF8            LG_SINCE_53     /* the utf8 library */
+#define LG_UTF8_HAS_LAX        LG_SINCE_54     /* codes up to 2^31 where the script asks for it, no surrogates where not */
+#define LG_UTF8_ZERO_IS_END    (LG_LUA == 503) /* codes' iterator takes 1 from a position first */
+#define LG_UTF8_OFFSET_HAS_END LG_SINCE_55     /* offset also returns where the character ends */
+#define LG_TEXT_OUT_OF_RANGE   (LG_SINCE_54 ? "out of bounds" : "out of range")
 #if LG_SINCE_54
-#define LG_TEXT_OUT_OF(what) what " out of bounds"
-#define LG_TEXT_OUT_OF_PLACE "position out of bounds"
+#define LG_TEXT_OUT_OF(what)   what " out of bounds"
+#define LG_TEXT_OUT_OF_PLACE   "position out of bounds"
 #else
-#define LG_TEXT_OUT_OF(what) what " out of string"
-#define LG_TEXT_OUT_OF_PLACE "position out of range"
+#define LG_TEXT_OUT_OF(what)   what " out of string"
+#define LG_TEXT_OUT_OF_PLACE   "position out of range"
 #endif
-#define LG_RANDOM_IS_FRESH                                                                                             \
-  LG_SINCE_54 /* numbers differ from run to run; randomseed() has two seeds, and returns them */
-#define LG_RANDOM_TAKES_ZERO LG_SINCE_54      /* random(0) is an integer of 64 random bits */
-#define LG_RANDOM_ANY_INTERVAL LG_SINCE_54    /* an interval may be larger than an integer */
-#define LG_RANDOM_IS_UNCHECKED (LG_JIT != 0)  /* random() takes any interval and any number of arguments */
-#define LG_RANDOM_BOUNDS_ARE_INT LG_IS_PUC_51 /* random()'s bounds are ints */
-#define LG_RANDOMSEED_OPTIONAL (LG_JIT == 21) /* randomseed() works without an argument */
-#define LG_MIN_TAKES_NAN (LG_JIT != 0)        /* min and max: what is not before the best so far takes its place */
-#define LG_DEG_IS_LUA (LG_JIT == 21)          /* deg and rad are written in Lua, and so have an environment */
-#define LG_HAS_BIT (LG_JIT != 0)              /* the bit library, whose functions want at least one argument */
-#define LG_HAS_BIT32 (LG_LUA == 502)          /* the bit32 library */
+#define LG_RANDOM_IS_FRESH     LG_SINCE_54     /* numbers differ from run to run; randomseed() has two seeds, and returns them */
+#define LG_RANDOM_TAKES_ZERO   LG_SINCE_54     /* random(0) is an integer of 64 random bits */
+#define LG_RANDOM_ANY_INTERVAL LG_SINCE_54     /* an interval may be larger than an integer */
+#define LG_RANDOM_IS_UNCHECKED (LG_JIT != 0)   /* random() takes any interval and any number of arguments */
+#define LG_RANDOM_BOUNDS_ARE_INT LG_IS_PUC_51  /* random()'s bounds are ints */
+#define LG_RANDOMSEED_OPTIONAL (LG_JIT == 21)  /* randomseed() works without an argument */
+#define LG_MIN_TAKES_NAN       (LG_JIT != 0)   /* min and max: what is not before the best so far takes its place */
+#define LG_DEG_IS_LUA          (LG_JIT == 21)  /* deg and rad are written in Lua, and so have an environment */
+#define LG_HAS_BIT             (LG_JIT != 0)   /* the bit library, whose functions want at least one argument */
+#define LG_HAS_BIT32           (LG_LUA == 502) /* the bit32 library */
 #if LG_HAS_BIT
-#define LG_BIT_NAME "bit"
-#define lg_luaopen_bit luaopen_bit
+#define LG_BIT_NAME            "bit"
+#define lg_luaopen_bit         luaopen_bit
 #else
-#define LG_BIT_NAME "bit32"
-#define lg_luaopen_bit luaopen_bit32
+#define LG_BIT_NAME            "bit32"
+#define lg_luaopen_bit         luaopen_bit32
 #endif
 
 /* ---- os ---- */
-#define LG_DATE_YEAR_FIRST LG_SINCE_54        /* the fields of a date are set and read from the year on */
-#define LG_DATE_FIELD_IS_HALF (LG_LUA == 503) /* a date's field may be half an int */
-#define LG_DATE_RAISES LG_SINCE_53            /* what cannot be represented is an error, before nil */
-#define LG_TEXT_DATE_BEYOND                                                                                            \
-  (LG_SINCE_54 ? "date" : "time")           /* "... result cannot be represented in this installation" */
-#define LG_TIME_NORMALIZES LG_SINCE_53      /* time() writes the fields back as they are properly */
-#define LG_DATE_ENDS_AT_NUL (!LG_SINCE_53)  /* a NUL ends date()'s format */
-#define LG_DATE_CHECKS LG_SINCE_52          /* date() refuses conversions that it does not know */
-#define LG_DATE_HAS_C99 LG_SINCE_53         /* it knows those of C99, with E and O */
-#define LG_DATE_TAKES_WIDTHS (LG_JIT == 21) /* it hands flags and widths to the C library */
+#define LG_DATE_YEAR_FIRST     LG_SINCE_54     /* the fields of a date are set and read from the year on */
+#define LG_DATE_FIELD_IS_HALF  (LG_LUA == 503) /* a date's field may be half an int */
+#define LG_DATE_RAISES         LG_SINCE_53     /* what cannot be represented is an error, before nil */
+#define LG_TEXT_DATE_BEYOND    (LG_SINCE_54 ? "date" : "time") /* "... result cannot be represented in this installation" */
+#define LG_TIME_NORMALIZES     LG_SINCE_53     /* time() writes the fields back as they are properly */
+#define LG_DATE_ENDS_AT_NUL    (!LG_SINCE_53)  /* a NUL ends date()'s format */
+#define LG_DATE_CHECKS         LG_SINCE_52     /* date() refuses conversions that it does not know */
+#define LG_DATE_HAS_C99        LG_SINCE_53     /* it knows those of C99, with E and O */
+#define LG_DATE_TAKES_WIDTHS   (LG_JIT == 21)  /* it hands flags and widths to the C library */
 /* clang-format on */
 
 #endif

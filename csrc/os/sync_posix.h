@@ -17,7 +17,13 @@ struct lg_thread {
 
 static inline void lg_mutex_lock(lg_mutex *m) { (void)pthread_mutex_lock(m); }
 static inline void lg_mutex_unlock(lg_mutex *m) { (void)pthread_mutex_unlock(m); }
-static inline void lg_mutex_renew(lg_mutex *m) { (void)pthread_mutex_init(m, NULL); }
+
+/* The thread that forked holds it; what waited for it is not in the child. */
+static inline void lg_mutex_renew(lg_mutex *m) {
+  (void)pthread_mutex_unlock(m);
+  (void)pthread_mutex_destroy(m);
+  (void)pthread_mutex_init(m, NULL);
+}
 
 static inline void lg_event_wake(lg_event *e) { (void)pthread_cond_signal(e); }
 static inline void lg_event_wait(lg_event *e, lg_mutex *m) { (void)pthread_cond_wait(e, m); }
