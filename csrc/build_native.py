@@ -33,7 +33,9 @@ METER_SOURCES = [
 GUARD_SOURCES = [
     "csrc/guard/buf.c",
     "csrc/guard/cputime_macos.c" if MACOS else f"csrc/guard/cputime_{SYSTEM}.c",
+    "csrc/guard/ending.c",
     "csrc/guard/hardstop.c",
+    "csrc/guard/kept.c",
     f"csrc/guard/machine_{MACHINE}.c",
     f"csrc/guard/stackfloor_{SYSTEM}.c",
     "csrc/guard/state.c",

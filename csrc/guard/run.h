@@ -21,7 +21,7 @@ static int lg_protected(lua_State *L, lua_CFunction fn, void *ud) {
   int status = lua_pcall(L, 1, 0, 0);
 #endif
   if (status == LUA_OK) return status;
-  struct lg_buf *message = &lg_state_of(L)->message;
+  struct lg_buf *message = &lg_state_of(L)->answer.message;
   size_t n = 0;
   const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &n) : NULL;
   if (text != NULL && message->len == 0) lg_keep_text(message, text, n);
@@ -34,7 +34,7 @@ static int lg_protected(lua_State *L, lua_CFunction fn, void *ud) {
 static int lg_forget_run(lua_State *L) {
   const struct lg_state *st = lua_touserdata(L, 1);
   int ref = st->rp->ref;
-  (void)lua_rawgeti(L, LUA_REGISTRYINDEX, st->idle_ref);
+  (void)lua_rawgeti(L, LUA_REGISTRYINDEX, st->refs.idle);
   int idle = lua_gettop(L);
   lua_pushvalue(L, idle);
   lg_set_globals(L);
@@ -55,8 +55,8 @@ static int lg_collect(lua_State *L) {
   do { /* of a string table or buffer that a run made large, Lua gives back half in each collection */
     before = st->meter.current;
     (void)lg_gc(L, LUA_GCCOLLECT);
-  } while (st->meter.current < before && st->meter.current > st->base_bytes);
-  st->collected_bytes = st->meter.current;
+  } while (st->meter.current < before && st->meter.current > st->kept.bytes);
+  st->kept.collected_bytes = st->meter.current;
   return 0;
 }
 
@@ -72,7 +72,7 @@ static int lg_worth_cleaning(const struct lg_state *st, size_t clean) {
 
 /* Where runs may be given up; NULL for nowhere. */
 static const struct lg_text *lg_text_to_stop_in(const struct lg_state *st) {
-  return st->no_hard_stop || st->image.data == NULL || st->ops->no_stop != NULL ? NULL : &st->ops->text;
+  return st->ending.no_hard_stop || st->kept.image.data == NULL || st->ops->no_stop != NULL ? NULL : &st->ops->text;
 }
 
 static void lg_prepare(struct lg_state *st, const struct lg_request *rq, struct lg_report *rp) {
@@ -82,26 +82,22 @@ static void lg_prepare(struct lg_state *st, const struct lg_request *rq, struct 
   rp->outcome = -1;
   st->rq = rq;
   st->rp = rp;
-  st->compiled = (struct lg_compiled){0};
+  st->progress.compiled = (struct lg_compiled){0};
   st->error_kind = LG_ERROR_NONE;
   st->log_entries = 0;
   st->log_bytes = 0;
-  st->instructions_left = rq->max_instructions;
-  st->counted = rq->max_instructions > 0;
-  st->arms = 0;
-  st->ticks_missed = 0;
+  lg_ending_begin(&st->ending, &st->budget, rq->max_instructions);
   lg_stop_here(&st->stop);
   st->stop.told_ns = 0;
   st->stop.text = lg_text_to_stop_in(st);
-  lg_buf_reset(&st->output, LG_BUFFER_KEEP);
+  lg_buf_reset(&st->answer.output, LG_BUFFER_KEEP);
   lg_buf_reset(&st->logs, LG_BUFFER_KEEP);
-  st->message.len = 0;
-  st->traceback.len = 0;
+  st->answer.message.len = 0;
+  st->answer.traceback.len = 0;
   st->path.len = 0;
-  atomic_store(&st->interrupt, LG_INT_NONE);
   st->running = st->L;
-  st->stack_floor = lg_c_floor();
-  st->host_floor = lg_c_host_floor();
+  st->floors.lua = lg_c_floor();
+  st->floors.host = lg_c_host_floor();
 }
 
 /* What the run's end came to. One that was given up ends for the reason it was told. */
@@ -109,7 +105,7 @@ static void lg_outcome(struct lg_state *st, int abandoned) {
   struct lg_report *rp = st->rp;
   if (!abandoned && (rp->outcome == LG_RUN_OK || rp->outcome == LG_RUN_UNWATCHED)) return;
   if (abandoned || lg_is_interrupted(st)) {
-    int reason = atomic_load(&st->interrupt);
+    int reason = atomic_load(&st->ending.flag);
     rp->outcome = reason == LG_INT_TIMEOUT    ? LG_RUN_TIMEOUT
                   : reason == LG_INT_CPU      ? LG_RUN_CPU
                   : reason == LG_INT_BUDGET   ? LG_RUN_BUDGET
@@ -119,7 +115,7 @@ static void lg_outcome(struct lg_state *st, int abandoned) {
     rp->stopped = abandoned ? LG_STOPPED_STATE : LG_STOPPED_ERROR;
     return;
   }
-  if (rp->outcome == -1) rp->outcome = st->status == LUA_ERRMEM ? lg_memory_outcome(st) : LG_RUN_ERROR;
+  if (rp->outcome == -1) rp->outcome = st->progress.status == LUA_ERRMEM ? lg_memory_outcome(st) : LG_RUN_ERROR;
   if (rp->outcome == LG_RUN_MEMORY || rp->outcome == LG_RUN_OUTPUT) rp->stopped = LG_STOPPED_ERROR;
   if (rp->outcome != LG_RUN_ERROR) return;
   if (st->error_kind == LG_ERROR_FORBIDDEN) rp->outcome = LG_RUN_FORBIDDEN;
@@ -129,7 +125,7 @@ static void lg_outcome(struct lg_state *st, int abandoned) {
 static void lg_figures(struct lg_state *st) {
   struct lg_report *rp = st->rp;
   const struct lg_meter *m = &st->meter;
-  const struct lg_compiled *c = &st->compiled;
+  const struct lg_compiled *c = &st->progress.compiled;
   if (rp->end_bytes == 0) rp->end_bytes = m->current;
   rp->peak_bytes = m->peak > rp->start_bytes + c->growth ? m->peak : rp->start_bytes + c->growth;
   rp->allocated_bytes = m->allocated_bytes + c->allocated_bytes;
@@ -142,10 +138,10 @@ static void lg_figures(struct lg_state *st) {
 /* Nothing of what was half-way is known any more: what the script had outside of its state is let go, and what it had logged
  * stays. */
 static void lg_abandon(struct lg_state *st) {
-  st->hard_stops++;
-  st->output.len = 0;
-  st->message.len = 0;
-  st->traceback.len = 0;
+  st->ending.hard_stops++;
+  st->answer.output.len = 0;
+  st->answer.message.len = 0;
+  st->answer.traceback.len = 0;
   st->rp->line = 0;
   st->meter.arena.capped = 0;
 }
@@ -153,20 +149,20 @@ static void lg_abandon(struct lg_state *st) {
 /* The state as the next run needs it. */
 static void lg_clean_up(struct lg_state *st, int abandoned) {
   lg_buf_reset(&st->scratch, 0); /* a run that ended inside string.rep left its text there */
-  if (abandoned || (st->image.data != NULL && !st->stale && lg_worth_cleaning(st, st->base_bytes))) {
+  if (abandoned || (st->kept.image.data != NULL && !st->kept.stale && lg_worth_cleaning(st, st->kept.bytes))) {
     lg_state_rewind(st);
     return;
   }
   lg_boxes_clear(st);
   (void)lua_sethook(st->L, NULL, 0, 0);
   (void)lg_protected(st->L, lg_forget_run, st);
-  if (st->image.data != NULL && !st->stale) {
-    st->dirty = 1;
+  if (st->kept.image.data != NULL && !st->kept.stale) {
+    st->kept.dirty = 1;
     return;
   }
-  if (lg_worth_cleaning(st, st->collected_bytes)) (void)lg_protected(st->L, lg_collect, st);
-  if (st->stale) return;
-  st->base_bytes = st->collected_bytes;
+  if (lg_worth_cleaning(st, st->kept.collected_bytes)) (void)lg_protected(st->L, lg_collect, st);
+  if (st->kept.stale) return;
+  st->kept.bytes = st->kept.collected_bytes;
   lg_arena_trim(&st->meter.arena, st->meter.peak);
 }
 
@@ -188,7 +184,7 @@ static void lg_probe_at(struct lg_report *rp, struct lg_probe_reading *reading) 
 
 static void lg_call_compile(void *ud) {
   struct lg_state *st = ud;
-  st->status = lg_protected(st->L, lg_compile_body, st);
+  st->progress.status = lg_protected(st->L, lg_compile_body, st);
 }
 
 static void lg_call_collect(void *ud) {
@@ -198,12 +194,12 @@ static void lg_call_collect(void *ud) {
 
 static void lg_call_run(void *ud) {
   struct lg_state *st = ud;
-  st->status = lg_protected(st->L, lg_run_body, st);
+  st->progress.status = lg_protected(st->L, lg_run_body, st);
 }
 
 /* Whether the run goes on after what it has done so far. */
 static int lg_goes_on(const struct lg_state *st) {
-  return st->status == LUA_OK && st->rp->outcome == -1 && !lg_is_interrupted(st);
+  return st->progress.status == LUA_OK && st->rp->outcome == -1 && !lg_is_interrupted(st);
 }
 
 /* Whether there is an image, or may be one again after there was no room for it. */
@@ -229,22 +225,22 @@ static int lg_compile(struct lg_state *st) {
   }
   lg_lift_limit(st);
   size_t start = st->rp->start_bytes;
-  st->compiled = (struct lg_compiled){m->peak - start, 0, m->allocated_bytes, m->allocation_count, m->refused};
+  st->progress.compiled = (struct lg_compiled){m->peak - start, 0, m->allocated_bytes, m->allocation_count, m->refused};
   if (!lg_goes_on(st)) return 0;
   if (st->rq->keep && lg_can_keep(st)) {
-    if (lg_worth_cleaning(st, st->collected_bytes) && lg_stop_call(&st->stop, lg_call_collect, st)) {
+    if (lg_worth_cleaning(st, st->kept.collected_bytes) && lg_stop_call(&st->stop, lg_call_collect, st)) {
       st->rp->ref = -1;
       return 1;
     }
-    st->stale = 1;
+    st->kept.stale = 1;
   }
-  st->compiled.kept = m->current > start ? m->current - start : 0;
+  st->progress.compiled.kept = m->current > start ? m->current - start : 0;
   return 0;
 }
 
 /* The part runs and compiles share: compile where there is a source, then, unless that is all, run. 1 when it was given up. */
 static int lg_execute(struct lg_state *st, int only_compile) {
-  st->status = LUA_OK;
+  st->progress.status = LUA_OK;
   if (st->rq->ref < 0) {
     if (lg_compile(st)) return 1;
     if (!lg_goes_on(st)) return 0;
@@ -252,7 +248,7 @@ static int lg_execute(struct lg_state *st, int only_compile) {
       st->rp->outcome = LG_RUN_OK;
       return 0;
     }
-    if (st->stale) lg_refresh(st);
+    if (st->kept.stale) lg_refresh(st);
   }
   return lg_stop_call(&st->stop, lg_call_run, st);
 }
@@ -261,8 +257,8 @@ static int lg_execute(struct lg_state *st, int only_compile) {
  * take more and more time, so the compiling of a small source, which takes no long step, does without the hard stop instead. */
 static void lg_begin_with_image(struct lg_state *st, const struct lg_request *rq, int only_compile) {
   enum { LG_SMALL_SOURCE = 4096 };
-  if (st->dirty && lg_begins_clean(rq)) lg_state_rewind(st);
-  if (!st->stale) return;
+  if (st->kept.dirty && lg_begins_clean(rq)) lg_state_rewind(st);
+  if (!st->kept.stale) return;
   if (only_compile && rq->source_len <= LG_SMALL_SOURCE)
     st->stop.text = NULL;
   else
@@ -277,7 +273,7 @@ static void lg_guarded(struct lg_state *st, const struct lg_request *rq, struct 
   int64_t started = lg_now_ns();
   const struct lg_watch_limits limits = {
       rq->timeout_ns > 0 && rq->timeout_ns < INT64_MAX - started ? started + rq->timeout_ns : INT64_MAX, rq->cpu_ns,
-      rq->tick_ns, st->stop.text != NULL, st->counted ? &st->moves : NULL};
+      rq->tick_ns, st->stop.text != NULL, st->budget.counted ? &st->budget.moves : NULL};
   if (lg_watch_begin(&st->watch, started, &limits, &lg_state_calls, &rp->os_error) == LG_OK) {
     uint64_t begun = lg_watch_begun();
     int shared = lg_watch_active() > 1;

@@ -47,7 +47,9 @@ sys.exit(ctypes.CDLL(driver).lg_driver_main(len(words), (ctypes.c_char_p * (len(
 DRIVEN = (
     "guard/buf.c",
     "guard/cputime_posix.c",
+    "guard/ending.c",
     "guard/hardstop.c",
+    "guard/kept.c",
     "guard/machine_elf.c",
     "guard/stackfloor_posix.c",
     "guard/state.c",

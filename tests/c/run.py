@@ -70,6 +70,8 @@ GUARD = (
     "os/library_posix.c",
     "guard/watchdog.c",
     "guard/tell_posix.c",
+    "guard/ending.c",
+    "guard/kept.c",
     "guard/state.c",
     "guard/stackfloor_posix.c",
     "guard/hardstop.c",
