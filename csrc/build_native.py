@@ -40,7 +40,11 @@ GUARD_SOURCES = [
     f"csrc/guard/stackfloor_{SYSTEM}.c",
     "csrc/guard/state.c",
     f"csrc/guard/tell_{SYSTEM}.c",
+    "csrc/guard/watch_due.c",
+    "csrc/guard/watch_fork.c",
+    "csrc/guard/watch_thread.c",
     "csrc/guard/watchdog.c",
+    *([] if WINDOWS else ["csrc/guard/chain_posix.c", "csrc/guard/thread_posix.c"]),
 ]
 # resolve.c, and the core once per Lua version.
 LUA_SOURCES = sorted(path.as_posix() for path in Path("csrc/lua").glob("*.c"))

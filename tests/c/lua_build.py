@@ -46,6 +46,7 @@ sys.exit(ctypes.CDLL(driver).lg_driver_main(len(words), (ctypes.c_char_p * (len(
 """Runs a driver inside Python, on the Lua that one of lupa's modules holds."""
 DRIVEN = (
     "guard/buf.c",
+    "guard/chain_posix.c",
     "guard/cputime_posix.c",
     "guard/ending.c",
     "guard/hardstop.c",
@@ -54,6 +55,10 @@ DRIVEN = (
     "guard/stackfloor_posix.c",
     "guard/state.c",
     "guard/tell_posix.c",
+    "guard/thread_posix.c",
+    "guard/watch_due.c",
+    "guard/watch_fork.c",
+    "guard/watch_thread.c",
     "guard/watchdog.c",
     "os/clock_posix.c",
     "os/library_posix.c",

@@ -69,7 +69,12 @@ ARENA = (
 GUARD = (
     "os/library_posix.c",
     "guard/watchdog.c",
+    "guard/watch_due.c",
+    "guard/watch_fork.c",
+    "guard/watch_thread.c",
     "guard/tell_posix.c",
+    "guard/chain_posix.c",
+    "guard/thread_posix.c",
     "guard/ending.c",
     "guard/kept.c",
     "guard/state.c",
