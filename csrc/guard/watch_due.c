@@ -4,24 +4,7 @@
 
 #include "cputime.h"
 
-static const int64_t last_interval_ns = 100000000;
-static const int64_t insisting_ns =
-    4000000; /* the longest between two times of telling a run that can be sent elsewhere */
-static const int64_t moves_every_ns = 20000000; /* so often it is looked whether a count moves */
-
-int lg_due_set(struct lg_watch *w, int64_t now_ns, const struct lg_watch_limits *limits) {
-  if (now_ns < 0) return errno; /* lg_now_ns() failed */
-  w->deadline_ns = limits->deadline_ns;
-  w->tick_every_ns = limits->tick_every_ns;
-  w->tick_ns = limits->tick_every_ns > 0 ? now_ns + limits->tick_every_ns : INT64_MAX;
-  w->interval_most_ns = limits->insist ? insisting_ns : last_interval_ns;
-  w->moves = limits->moves;
-  w->moved_ns = -1;
-  w->moves_look_ns = now_ns + moves_every_ns;
-  w->cpu_check_ns = INT64_MAX;
-  w->cpu_clock = 0;
-  w->paused_ns = 0;
-  if (limits->cpu_ns <= 0 && limits->moves == NULL) return 0;
+int lg_due_set_clock(struct lg_watch *w, int64_t now_ns, const struct lg_watch_limits *limits) {
   w->cpu_clock = lg_cpu_clock_here();
   int64_t used = w->cpu_clock == 0 ? -1 : lg_cpu_clock_ns(w->cpu_clock);
   if (used < 0) return errno;
@@ -34,7 +17,7 @@ int lg_due_set(struct lg_watch *w, int64_t now_ns, const struct lg_watch_limits 
 /* Whether a count of instructions has stood still for too long. */
 static int stands_still(struct lg_watch *w, int64_t now) {
   if (w->moves == NULL || (now >= 0 && w->moves_look_ns > now)) return 0;
-  w->moves_look_ns = now + moves_every_ns;
+  w->moves_look_ns = now + LG_MOVES_EVERY_NS;
   int64_t used = lg_cpu_clock_ns(w->cpu_clock);
   if (used < 0) return 1;
   unsigned moves = atomic_load(w->moves);

@@ -7,7 +7,6 @@
 #include "watch_list.h"
 #include "watch_thread.h"
 
-static int handled;                      /* under lg_watch_mutex */
 static lg_mutex forking = LG_MUTEX_INIT; /* taken before lg_watch_mutex */
 
 /* The thread ends before a fork and begins again when there is something to watch, so that a process with one thread of its
@@ -34,9 +33,4 @@ static void after_fork_child(void) {
   if (lg_watch_runs != NULL && (rc != 0 || lg_watcher_start() != 0)) lg_watcher_end_unwatched();
 }
 
-int lg_watch_handle_forks(void) {
-  if (handled) return 0;
-  int rc = lg_on_fork(before_fork, after_fork_parent, after_fork_child);
-  handled = rc == 0;
-  return rc;
-}
+int lg_watch_handle_forks(void) { return lg_on_fork(before_fork, after_fork_parent, after_fork_child); }

@@ -5,7 +5,7 @@
 #ifndef LG_WATCH_FORK_H
 #define LG_WATCH_FORK_H
 
-/* Have forks seen to, once per process. Under lg_watch_mutex. 0 or an error number. */
+/* Have forks seen to from now on. Under lg_watch_mutex, once per process. 0 or an error number. */
 int lg_watch_handle_forks(void);
 
 #endif

@@ -11,6 +11,7 @@
 
 lg_mutex lg_watch_mutex = LG_MUTEX_INIT;
 struct lg_watch *lg_watch_runs;
+static int forks_handled; /* under the mutex */
 static atomic_uint active_runs;
 static atomic_ullong begun_runs;
 
@@ -50,6 +51,16 @@ void lg_watch_leave_runs(void) {
   lg_mutex_unlock(&lg_watch_mutex);
 }
 
+/* What is done once per process; what was done before a failure is kept. Under the mutex. 0 or an error number. */
+static int prepare(void) {
+  int rc = lg_watcher_prepare();
+  if (rc == 0 && !forks_handled) {
+    rc = lg_watch_handle_forks();
+    forks_handled = rc == 0;
+  }
+  return rc;
+}
+
 int lg_watch_use_signal(int signal_number) {
   lg_mutex_lock(&lg_watch_mutex);
   int status = lg_tell_use_signal(signal_number);
@@ -71,8 +82,7 @@ int lg_watch_begin(struct lg_watch *w, int64_t now_ns, const struct lg_watch_lim
   atomic_store(&w->owed, 0);
   atomic_store(&w->reason, 0);
   lg_mutex_lock(&lg_watch_mutex);
-  rc = lg_watcher_prepare();
-  if (rc == 0) rc = lg_watch_handle_forks();
+  rc = prepare();
   if (rc == 0) rc = lg_tell_enter(w);
   if (rc == 0) rc = lg_watcher_start();
   if (rc != 0) {
