@@ -56,6 +56,8 @@ class Program:
 ARENA = (
     "meter/arena.c",
     "meter/arena_heap.c",
+    "meter/arena_huge.c",
+    "meter/arena_keep.c",
     "meter/arena_range.c",
     "meter/arena_segment.c",
     "meter/arena_slab.c",
