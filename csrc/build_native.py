@@ -33,12 +33,18 @@ METER_SOURCES = [
 GUARD_SOURCES = [
     "csrc/guard/buf.c",
     "csrc/guard/cputime_macos.c" if MACOS else f"csrc/guard/cputime_{SYSTEM}.c",
+    "csrc/guard/ending.c",
     "csrc/guard/hardstop.c",
+    "csrc/guard/kept.c",
     f"csrc/guard/machine_{MACHINE}.c",
     f"csrc/guard/stackfloor_{SYSTEM}.c",
     "csrc/guard/state.c",
     f"csrc/guard/tell_{SYSTEM}.c",
+    "csrc/guard/watch_due.c",
+    "csrc/guard/watch_fork.c",
+    "csrc/guard/watch_thread.c",
     "csrc/guard/watchdog.c",
+    *([] if WINDOWS else ["csrc/guard/chain_posix.c", "csrc/guard/thread_posix.c"]),
 ]
 # resolve.c, and the core once per Lua version.
 LUA_SOURCES = sorted(path.as_posix() for path in Path("csrc/lua").glob("*.c"))

@@ -59,6 +59,8 @@ class Program:
 ARENA = (
     "meter/arena.c",
     "meter/arena_heap.c",
+    "meter/arena_huge.c",
+    "meter/arena_keep.c",
     "meter/arena_range.c",
     "meter/arena_segment.c",
     "meter/arena_slab.c",
@@ -72,7 +74,14 @@ ARENA = (
 GUARD = (
     "os/library_posix.c",
     "guard/watchdog.c",
+    "guard/watch_due.c",
+    "guard/watch_fork.c",
+    "guard/watch_thread.c",
     "guard/tell_posix.c",
+    "guard/chain_posix.c",
+    "guard/thread_posix.c",
+    "guard/ending.c",
+    "guard/kept.c",
     "guard/state.c",
     "guard/stackfloor_posix.c",
     "guard/hardstop.c",
