@@ -53,12 +53,14 @@ NATIVE_SOURCES = [*CORE_SOURCES, *OS_SOURCES, *PROBE_SOURCES, *METER_SOURCES, *G
 # buf.c has no state: each module has its own copy.
 FAST_SOURCES = [
     "csrc/fast/fastmodule.c",
+    "csrc/fast/make.c",
     "csrc/fast/engine_type.c",
     "csrc/fast/settings.c",
     "csrc/fast/run.c",
     "csrc/fast/callback.c",
     "csrc/fast/result.c",
     "csrc/fast/encode.c",
+    "csrc/fast/trail.c",
     "csrc/fast/foreign.c",
     "csrc/fast/texts.c",
     "csrc/fast/decode.c",

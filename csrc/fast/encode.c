@@ -7,6 +7,7 @@
 #include "../guard/wire.h"
 #include "foreign.h"
 #include "texts.h"
+#include "trail.h"
 
 /* Each walk that is done again knows one level of mappings more; beyond that, what they hold changes with every look. */
 static const int most_walks = LG_WIRE_MAX_DEPTH + 2;
@@ -14,72 +15,16 @@ static const int most_walks = LG_WIRE_MAX_DEPTH + 2;
 struct encoder {
   struct lg_fast_state *state;
   struct lg_buf *out;
-  const char *root;
   long long max_int;
   struct lg_foreign foreign;
-  int depth;
-  PyObject *open[LG_WIRE_MAX_DEPTH];   /* borrowed: containers being encoded */
-  PyObject *key[LG_WIRE_MAX_DEPTH];    /* borrowed: the key in each, NULL in a sequence */
-  Py_ssize_t index[LG_WIRE_MAX_DEPTH]; /* the index in a sequence */
+  struct lg_trail trail;
 };
 
 static int encode(struct encoder *e, PyObject *object);
 
-/* repr(object), cut to `most` characters; what cannot be shown (too many digits, a __repr__ that raises) by its type. */
-static PyObject *shown(PyObject *object, Py_ssize_t most) {
-  PyObject *text = PyObject_Repr(object);
-  if (text == NULL && PyErr_ExceptionMatches(PyExc_Exception)) {
-    PyErr_Clear();
-    PyObject *type = PyObject_GetAttrString((PyObject *)Py_TYPE(object), "__name__");
-    text = type == NULL ? NULL : PyUnicode_FromFormat("<unprintable %S>", type);
-    Py_XDECREF(type);
-  }
-  if (text != NULL && PyUnicode_GetLength(text) > most) {
-    PyObject *cut = PyUnicode_Substring(text, 0, most);
-    Py_DECREF(text);
-    text = cut;
-  }
-  return text;
-}
-
-/* path + step; the first step stands without its dot. */
-static PyObject *joined(PyObject *path, PyObject *step) {
-  if (PyUnicode_GetLength(path) == 0 && PyUnicode_ReadChar(step, 0) == '.') {
-    return PyUnicode_Substring(step, 1, PyUnicode_GetLength(step));
-  }
-  return PyUnicode_Concat(path, step);
-}
-
-/* One step of a path: ".name" or "[key]"; without a key the index. */
-static PyObject *step_of(PyObject *key, Py_ssize_t index) {
-  if (key == NULL) {
-    return PyUnicode_FromFormat("[%zd]", index);
-  }
-  if (PyUnicode_Check(key) && PyUnicode_IsIdentifier(key)) {
-    return PyUnicode_FromFormat(".%U", key);
-  }
-  PyObject *text = shown(key, 80);
-  PyObject *step = text == NULL ? NULL : PyUnicode_FromFormat("[%U]", text);
-  Py_XDECREF(text);
-  return step;
-}
-
-/* The path of the value at hand as Python text, such as request.items[3].when. */
-static PyObject *path_of(const struct encoder *e) {
-  PyObject *path = PyUnicode_FromString(e->root);
-  for (int i = 0; i < e->depth && path != NULL; i++) {
-    PyObject *step = step_of(e->key[i], e->index[i]);
-    PyObject *longer = step == NULL ? NULL : joined(path, step);
-    Py_XDECREF(step);
-    Py_DECREF(path);
-    path = longer;
-  }
-  return path;
-}
-
 /* Set ScriptSerializationError; `why` is taken. Always -1. */
 static int refuse(const struct encoder *e, PyObject *why) {
-  PyObject *path = why == NULL ? NULL : path_of(e);
+  PyObject *path = why == NULL ? NULL : lg_trail_path(&e->trail);
   if (path != NULL) {
     PyObject *make = e->state->objects[LG_FAST_SERIALIZATION_ERROR];
     (void)lg_fast_raise(PyObject_CallFunctionObjArgs(make, why, path, NULL));
@@ -105,7 +50,7 @@ static int encode_int(struct encoder *e, PyObject *object) {
   }
   if (overflow != 0 || value > e->max_int || value < -e->max_int - (e->max_int == LLONG_MAX)) {
     const char *kind = e->max_int == LLONG_MAX ? "64-bit integers" : "floats, exact up to 2**53";
-    PyObject *text = shown(object, 60);
+    PyObject *text = lg_shown(object, 60);
     PyObject *why =
         text == NULL ? NULL : PyUnicode_FromFormat("%U does not fit: this Lua's numbers are %s", text, kind);
     Py_XDECREF(text);
@@ -123,7 +68,7 @@ static int encode_text(struct encoder *e, PyObject *object) {
       return -1;
     }
     PyErr_Clear();
-    PyObject *shortened = shown(object, 60);
+    PyObject *shortened = lg_shown(object, 60);
     PyObject *why = shortened == NULL
                         ? NULL
                         : PyUnicode_FromFormat("the text %U has a lone surrogate, which UTF-8 cannot hold", shortened);
@@ -144,18 +89,18 @@ static int encode_bytes(struct encoder *e, PyObject *object) {
 
 /* Note that `object` is being encoded; refuse what contains itself and what is nested too deeply. */
 static int enter(struct encoder *e, PyObject *object) {
-  for (int i = 0; i < e->depth; i++) {
-    if (e->open[i] == object) {
+  for (int i = 0; i < e->trail.depth; i++) {
+    if (e->trail.open[i] == object) {
       return refuse(e, PyUnicode_FromString("it contains itself"));
     }
   }
-  if (e->depth == LG_WIRE_MAX_DEPTH) {
+  if (e->trail.depth == LG_WIRE_MAX_DEPTH) {
     return refuse(e, PyUnicode_FromFormat("it is nested deeper than %d levels", LG_WIRE_MAX_DEPTH));
   }
-  e->open[e->depth] = object;
-  e->key[e->depth] = NULL;
-  e->index[e->depth] = 0;
-  e->depth++;
+  e->trail.open[e->trail.depth] = object;
+  e->trail.key[e->trail.depth] = NULL;
+  e->trail.index[e->trail.depth] = 0;
+  e->trail.depth++;
   return 0;
 }
 
@@ -166,8 +111,8 @@ static int encode_sequence(struct encoder *e, PyObject *object, int is_list) {
     return -1;
   }
   for (Py_ssize_t i = 0; i < n; i++) {
-    assert(e->depth > 0); /* enter() counted this sequence, and every encode() leaves the count as it was */
-    e->index[e->depth - 1] = i;
+    assert(e->trail.depth > 0); /* enter() counted this sequence, and every encode() leaves the count as it was */
+    e->trail.index[e->trail.depth - 1] = i;
     PyObject *item = is_list ? PyList_GetItem(object, i) : PyTuple_GetItem(object, i);
     Py_XINCREF(item); /* showing a value in an error runs its __repr__, which may empty what holds it */
     int rc = item == NULL ? -1 : encode(e, item);
@@ -176,7 +121,7 @@ static int encode_sequence(struct encoder *e, PyObject *object, int is_list) {
       return -1;
     }
   }
-  e->depth--;
+  e->trail.depth--;
   return 0;
 }
 
@@ -200,7 +145,7 @@ static int check_bytes_key(struct encoder *e, PyObject *dict, PyObject *key, str
   PyObject *bad = NULL;
   int rc = texts->sorted == NULL ? lg_texts_fill(texts, dict, &bad) : 0;
   if (rc > 0) {
-    e->key[e->depth - 1] = bad;
+    e->trail.key[e->trail.depth - 1] = bad;
     rc = encode(e, bad); /* refuses it */
     Py_DECREF(bad);
   }
@@ -220,10 +165,10 @@ static int encode_pairs(struct encoder *e, PyObject *object, struct lg_texts *te
   PyObject *key = NULL;
   PyObject *value = NULL;
   while (PyDict_Next(object, &pos, &key, &value)) {
-    assert(e->depth > 0); /* as in encode_sequence() */
-    Py_INCREF(key);       /* as above */
+    assert(e->trail.depth > 0); /* as in encode_sequence() */
+    Py_INCREF(key);             /* as above */
     Py_INCREF(value);
-    e->key[e->depth - 1] = key;
+    e->trail.key[e->trail.depth - 1] = key;
     int rc = PyBytes_Check(key) ? check_bytes_key(e, object, key, texts) : 0;
     if (rc == 0) {
       rc = encode_key(e, key) < 0 ? -1 : encode(e, value);
@@ -247,7 +192,7 @@ static int encode_dict(struct encoder *e, PyObject *object) {
   if (texts.sorted != NULL) {
     lg_texts_free(&texts);
   }
-  e->depth -= rc == 0; /* else it is part of the path */
+  e->trail.depth -= rc == 0; /* else it is part of the path */
   return rc;
 }
 
@@ -303,7 +248,7 @@ static int walk(struct encoder *e, PyObject *object) {
     if (walks == most_walks) {
       return refuse(e, PyUnicode_FromString("its mappings hold something else with every look"));
     }
-    rc = lg_foreign_ask(&e->foreign, e->state, e->root);
+    rc = lg_foreign_ask(&e->foreign, e->state, e->trail.root);
     rc = rc < 0 ? -1 : encode(e, object);
   }
   return rc;
@@ -313,10 +258,10 @@ int lg_encode(struct lg_fast_state *state, PyObject *object, const char *root, l
   struct encoder e;
   e.state = state;
   e.out = out;
-  e.root = root;
+  e.trail.root = root;
   e.max_int = max_int;
   e.foreign = (struct lg_foreign){{NULL, 0, 0}, NULL};
-  e.depth = 0;
+  e.trail.depth = 0;
   int rc = walk(&e, object);
   lg_foreign_free(&e.foreign);
   return rc;

@@ -100,6 +100,9 @@ struct lg_fast_state *lg_fast_ready(PyObject *module);
 PyObject *lg_fast_make(struct lg_fast_state *state, enum lg_fast_object type, const struct lg_fast_field *fields,
                        size_t count);
 
+/* Let go what is known of the attributes of the registered types. */
+void lg_fast_forget_slots(struct lg_fast_state *state);
+
 /* Raise `error`, a new reference that is taken; with NULL the exception that is set stays. Always returns NULL. */
 PyObject *lg_fast_raise(PyObject *error);
 

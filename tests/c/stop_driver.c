@@ -156,7 +156,7 @@ static void stop_often(const char *step, int stops, int begins_ms, int spread_ms
   CHECK_INT(wrong, 0);
   CHECK_INT(st->ending.hard_stops, thrown_away);
   /* LuaJIT's steps begin late and are over soon, so that few of its runs are due in one. */
-  if (lg_state_no_stop(st) == NULL && stops >= 100 && ops->jit == 0) CHECK(thrown_away > stops / 20);
+  if (lg_state_no_stop(st) == NULL && stops >= 100 && !ops->compiler_off) CHECK(thrown_away > stops / 20);
   printf("%s: %d runs ended, %d by throwing the state away; meanwhile %lu times 3,000 numbers formatted\n",
          ops->instance, stops, thrown_away, formatted);
   say_late("hard stops, the grace included", late, (size_t)thrown_away);
