@@ -21,13 +21,7 @@ if TYPE_CHECKING:
     from luagauge._fast import State
 
 MODULES = {
-    "5.1": "lua51",
-    "5.2": "lua52",
-    "5.3": "lua53",
-    "5.4": "lua54",
-    "5.5": "lua55",
-    "luajit2.0": "luajit20",
-    "luajit2.1": "luajit21",
+    version: ("" if version.startswith("luajit") else "lua") + version.replace(".", "") for version in LUA_VERSIONS
 }
 """What the modules of the versions are called, lupa's and, with `luagauge_` in front, the wheel's own."""
 
