@@ -58,7 +58,8 @@ FAST_SOURCES = [
     "csrc/fast/decode.c",
     "csrc/guard/buf.c",
 ]
-NATIVE_HEADERS = ["lg_core.h", "lg_status.h", "probe/lg_probe.h", "guard/outcome.h", "guard/signal.h", "guard/wire.h"]
+ENUMERATIONS = ["lg_status.h", "guard/outcome.h"]
+NATIVE_HEADERS = [*ENUMERATIONS, "lg_core.h", "probe/lg_probe.h", "guard/signal.h", "guard/wire.h"]
 NATIVE_MACROS: list[tuple[str, str | None]] = []
 FAST_MACROS: list[tuple[str, str | None]] = []
 
@@ -82,6 +83,9 @@ if os.environ.get("LUAGAUGE_COVERAGE") == "1":
     LINK_ARGS += ["--coverage"]
 
 ffibuilder = cffi.FFI()
+for name in ENUMERATIONS:  # cffi reads declarations, and no lines of the preprocessor
+    declared = Path("csrc", name).read_text(encoding="utf-8")
+    ffibuilder.cdef("".join(line for line in declared.splitlines(keepends=True) if not line.startswith("#")))
 ffibuilder.cdef(Path("csrc/native.cdef.txt").read_text(encoding="utf-8"))
 # py_limited_api is left to cffi: it asks for the stable ABI except on debug and free-threaded builds, which have none.
 ffibuilder.set_source(
