@@ -13,7 +13,6 @@ from typing import Any
 from luagauge.errors import ScriptError
 from luagauge.results import LogEntry, ScriptResult
 
-
 _FIRST, _LAST = ("success", "output", "logs", "logs_dropped"), ("error",)
 _NAMES = (
     *_FIRST,
