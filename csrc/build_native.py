@@ -10,34 +10,44 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import cffi
 
+
+class System(NamedTuple):
+    """How the names of a system's own files end, by contract."""
+
+    probe: tuple[str, ...] = ("unsupported",)
+    cputime: str = "posix"
+    machine: str = "elf"
+    others: str = "posix"
+
+
+SYSTEMS = {
+    "linux": System(probe=("linux", "procfs")),
+    "darwin": System(probe=("macos",), cputime="macos", machine="macos"),
+    "win32": System(probe=("windows",), cputime="windows", machine="windows", others="windows"),
+}
+"""By Python's name for the platform; one that is not here is taken for a POSIX system without a probe."""
+SYSTEM = SYSTEMS.get(sys.platform, System())
+
 # One list per room of csrc/.
 CORE_SOURCES = ["csrc/core.c"]
-PROBE_SOURCES = {
-    "linux": ["csrc/probe/linux.c", "csrc/probe/procfs.c"],
-    "darwin": ["csrc/probe/macos.c"],
-    "win32": ["csrc/probe/windows.c"],
-}.get(sys.platform, ["csrc/probe/unsupported.c"])
-
-# What one system does in its own way: the file of a contract whose name ends like this.
-WINDOWS, MACOS = sys.platform == "win32", sys.platform == "darwin"
-SYSTEM = "windows" if WINDOWS else "posix"
-MACHINE = "windows" if WINDOWS else "macos" if MACOS else "elf"
-OS_SOURCES = [*(f"csrc/os/{name}_{SYSTEM}.c" for name in ("clock", "library", "sync"))]
+PROBE_SOURCES = [f"csrc/probe/{name}.c" for name in SYSTEM.probe]
+OS_SOURCES = [f"csrc/os/{name}_{SYSTEM.others}.c" for name in ("clock", "library", "sync")]
 METER_SOURCES = [
     *sorted(path.as_posix() for path in Path("csrc/meter").glob("*.c") if not path.name.startswith("pages_")),
-    f"csrc/meter/pages_{SYSTEM}.c",
+    f"csrc/meter/pages_{SYSTEM.others}.c",
 ]
 GUARD_SOURCES = [
     "csrc/guard/buf.c",
-    "csrc/guard/cputime_macos.c" if MACOS else f"csrc/guard/cputime_{SYSTEM}.c",
+    f"csrc/guard/cputime_{SYSTEM.cputime}.c",
     "csrc/guard/hardstop.c",
-    f"csrc/guard/machine_{MACHINE}.c",
-    f"csrc/guard/stackfloor_{SYSTEM}.c",
+    f"csrc/guard/machine_{SYSTEM.machine}.c",
+    f"csrc/guard/stackfloor_{SYSTEM.others}.c",
     "csrc/guard/state.c",
-    f"csrc/guard/tell_{SYSTEM}.c",
+    f"csrc/guard/tell_{SYSTEM.others}.c",
     "csrc/guard/watchdog.c",
 ]
 # resolve.c, and the core once per Lua version.
