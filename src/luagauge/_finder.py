@@ -277,7 +277,12 @@ def _find_lupas(version: str) -> FoundLua:
     if spoken != version and not (spoken == "5.1" and version.startswith("luajit")):
         raise _other_version(name, f"Lua {spoken}", version)
     path = str(module.__file__)
-    address, why, release = _binding.resolve_lua(name, path)
+    try:
+        address, why, release = _binding.resolve_lua(name, path)
+    except OSError as error:
+        raise PlatformUnavailableError(
+            f"lupa's {name} module cannot be loaded ({error.strerror or error}); {_REMEDY} --force-reinstall"
+        ) from error
     if address == 0:
         raise PlatformUnavailableError(
             f"lupa's {name} module does not offer the Lua C API here ({why}), and this installation of "
