@@ -43,12 +43,18 @@ METER_SOURCES = [
 GUARD_SOURCES = [
     "csrc/guard/buf.c",
     f"csrc/guard/cputime_{SYSTEM.cputime}.c",
+    "csrc/guard/ending.c",
     "csrc/guard/hardstop.c",
+    "csrc/guard/kept.c",
     f"csrc/guard/machine_{SYSTEM.machine}.c",
     f"csrc/guard/stackfloor_{SYSTEM.others}.c",
     "csrc/guard/state.c",
     f"csrc/guard/tell_{SYSTEM.others}.c",
+    "csrc/guard/watch_due.c",
+    "csrc/guard/watch_fork.c",
+    "csrc/guard/watch_thread.c",
     "csrc/guard/watchdog.c",
+    *(f"csrc/guard/{name}_posix.c" for name in ("chain", "thread") if SYSTEM.others == "posix"),
 ]
 # resolve.c, and the core once per Lua version.
 LUA_SOURCES = sorted(path.as_posix() for path in Path("csrc/lua").glob("*.c"))

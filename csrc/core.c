@@ -4,7 +4,8 @@
 #include "guard/state.h"
 
 static void figures_of(const struct lg_state *st, struct lg_core_figures *figures) {
-  *figures = (struct lg_core_figures){st->meter.current, lg_state_held(st), st->hard_stops, lg_state_no_stop(st)};
+  *figures =
+      (struct lg_core_figures){st->meter.current, lg_state_held(st), st->ending.hard_stops, lg_state_no_stop(st)};
 }
 
 static const struct lg_core core = {

@@ -13,8 +13,8 @@
 
 #define LG_CORE_MAGIC 0x6c756167u /* "luag" */
 
-struct lg_ops; /* guard/state.h */
-struct lg_state;
+struct lg_ops;   /* guard/ops.h */
+struct lg_state; /* guard/state.h */
 
 /* What a state holds and did. */
 struct lg_core_figures {

@@ -19,6 +19,22 @@ static const char **strings_of(PyObject *tuple) {
   return strings;
 }
 
+/* How the engine's state is to be made; `prelude` is bytes or None. */
+static struct lg_opening opening_of(const struct lg_engine *engine, PyObject *prelude) {
+  struct lg_opening how = {lg_reserved_most(engine->limits.memory_limit), NULL, 0};
+  if (how.range_bytes < LG_RANGE_LEAST) {
+    how.range_bytes = LG_RANGE_LEAST;
+  }
+  if (how.range_bytes > LG_RANGE_MOST) {
+    how.range_bytes = LG_RANGE_MOST;
+  }
+  if (prelude != Py_None) {
+    how.prelude = PyBytes_AsString(prelude);
+    how.prelude_len = (size_t)PyBytes_Size(prelude);
+  }
+  return how;
+}
+
 static int open_state(struct lg_engine *engine, const struct lg_ops *ops, PyObject *environment, PyObject *prelude) {
   const char **names = strings_of(engine->names);
   const char **pairs = names == NULL ? NULL : strings_of(environment);
@@ -28,21 +44,10 @@ static int open_state(struct lg_engine *engine, const struct lg_ops *ops, PyObje
     struct lg_state *st =
         core->state_new(ops, (int)PyTuple_Size(engine->names), names, (int)(PyTuple_Size(environment) / 2), pairs);
     if (st != NULL) {
-      size_t most = lg_reserved_most(engine->limits.memory_limit);
-      st->no_hard_stop = engine->no_hard_stop;
-      if (most < LG_RANGE_LEAST) {
-        most = LG_RANGE_LEAST;
-      }
-      st->range_bytes = most < st->range_bytes ? most : st->range_bytes;
+      st->ending.no_hard_stop = engine->no_hard_stop;
     }
-    if (st != NULL && prelude != Py_None) {
-      st->prelude = PyBytes_AsString(prelude);
-      st->prelude_len = (size_t)PyBytes_Size(prelude);
-    }
-    int status = st == NULL ? LG_NO_MEMORY : ops->open(st);
-    if (st != NULL) {
-      st->prelude = NULL;
-    }
+    const struct lg_opening how = opening_of(engine, prelude);
+    int status = st == NULL ? LG_NO_MEMORY : ops->open(st, &how);
     if (status == LG_OK) {
       engine->st = st;
       rc = 0;

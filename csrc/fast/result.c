@@ -77,8 +77,8 @@ static PyObject *text_in(const struct lg_buf *b) {
 static PyObject *make_error(struct lg_engine *engine, const struct lg_report *rp) {
   const struct lg_state *st = engine->st;
   /* Nothing is decoded once something failed: what is not UTF-8 clears the exception that is set. */
-  PyObject *message = text_in(&st->message);
-  PyObject *traceback = message == NULL ? NULL : text_in(&st->traceback);
+  PyObject *message = text_in(&st->answer.message);
+  PyObject *traceback = message == NULL ? NULL : text_in(&st->answer.traceback);
   PyObject *path = traceback == NULL ? NULL : text_in(&st->path);
   PyObject *cause = (rp->cause || rp->outcome == LG_RUN_CALLBACK) && engine->cause != NULL ? engine->cause : Py_None;
   PyObject *error = NULL;
@@ -95,11 +95,11 @@ static PyObject *make_error(struct lg_engine *engine, const struct lg_report *rp
 }
 
 static PyObject *make_output(const struct lg_state *st, const struct lg_report *rp) {
-  if (rp->outcome != LG_RUN_OK || st->output.len == 0) {
+  if (rp->outcome != LG_RUN_OK || st->answer.output.len == 0) {
     return none();
   }
-  const unsigned char *at = st->output.data;
-  return lg_decode(&at, at + st->output.len);
+  const unsigned char *at = st->answer.output.data;
+  return lg_decode(&at, at + st->answer.output.len);
 }
 
 PyObject *lg_engine_result(struct lg_engine *engine, const struct lg_report *rp) {

@@ -153,7 +153,7 @@ static PyObject *run_or_compile(PyObject *self, PyObject *const *args, Py_ssize_
     }
     execute(engine, &rq, &rp, only_compile);
     answer = lg_engine_result(engine, &rp);
-    lg_buf_reset(&engine->st->output, 1 << 16); /* an idle engine does not hold what a large output took */
+    lg_buf_reset(&engine->st->answer.output, 1 << 16); /* an idle engine does not hold what a large output took */
     if (answer == NULL && rp.ref >= 0) {
       engine->st->ops->release(engine->st, rp.ref, 1);
     }

@@ -43,7 +43,7 @@ static inline const char *lg_c_host_floor(void) {
 /* Call this before calling back into Lua. */
 static inline void lg_c_stack(lua_State *L) {
   char here = 0;
-  if (&here < lg_state_of(L)->stack_floor) luaL_error(L, "C stack overflow");
+  if (&here < lg_state_of(L)->floors.lua) luaL_error(L, "C stack overflow");
 }
 
 #endif

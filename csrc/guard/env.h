@@ -37,9 +37,9 @@ static void lg_push_empty_context(lua_State *L) {
 
 /* Push the globals of one run and make them the state's. */
 static void lg_env_push(lua_State *L, struct lg_state *st, uint64_t globals) {
-  lua_createtable(L, 0, 8 + st->function_count);
+  lua_createtable(L, 0, 8 + st->host.function_count);
   int env = lua_gettop(L);
-  (void)lua_rawgeti(L, LUA_REGISTRYINDEX, st->env_ref);
+  (void)lua_rawgeti(L, LUA_REGISTRYINDEX, st->refs.env);
   for (int i = 0; i < LG_GLOBAL_context; i++) {
     if ((globals >> i & 1) == 0) continue;
     (void)lua_rawgeti(L, env + 1, i + 1);
@@ -52,10 +52,10 @@ static void lg_env_push(lua_State *L, struct lg_state *st, uint64_t globals) {
     lg_push_empty_context(L);
     lua_setfield(L, env, "context");
   }
-  for (int i = 0; i < st->function_count; i++) {
-    if (lg_is_internal(st->function_names[i])) continue;
+  for (int i = 0; i < st->host.function_count; i++) {
+    if (lg_is_internal(st->host.function_names[i])) continue;
     lg_push_function(L, i);
-    lua_setfield(L, env, st->function_names[i]);
+    lua_setfield(L, env, st->host.function_names[i]);
   }
   if (globals == lg_all_globals) {
     lua_pushvalue(L, env);

@@ -26,12 +26,12 @@ static void lg_keep_message(lua_State *L, struct lg_state *st, int idx) {
     if (lua_pcall(L, 1, 1, 0) == LUA_OK && lua_type(L, -1) == LUA_TSTRING) s = lua_tolstring(L, -1, &n);
   }
   if (s != NULL) {
-    lg_keep_text(&st->message, s, n);
+    lg_keep_text(&st->answer.message, s, n);
     return;
   }
   char text[64];
   int len = snprintf(text, sizeof text, "(error object is a %s value)", lua_typename(L, type));
-  lg_keep_text(&st->message, text, (size_t)len);
+  lg_keep_text(&st->answer.message, text, (size_t)len);
 }
 
 /* Note what the error at index 1 was raised by. */

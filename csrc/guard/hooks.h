@@ -17,7 +17,7 @@ static void lg_budget_hook(lua_State *L, lua_Debug *ar) {
 /* Count this coroutine's instructions. Any count hook costs 1.4 to 2.5 times the run's time on 5.4 and 5.5. */
 static void lg_budget_arm(lua_State *L, struct lg_state *st) {
   (void)lua_sethook(L, lg_budget_hook, LUA_MASKCOUNT,
-                    st->instructions_left < LG_BUDGET_STEP ? (int)st->instructions_left + 1 : LG_BUDGET_STEP);
+                    st->budget.left < LG_BUDGET_STEP ? (int)st->budget.left + 1 : LG_BUDGET_STEP);
 }
 
 /* Hook a coroutine as the run in progress, if any, wants it while it is within its time. One that it creates inherits
@@ -48,9 +48,9 @@ static void lg_ops_arm(struct lg_state *st) {
   enum { LG_ARMS = 3 };
   lua_State *L = st->running;
   int ending = lg_is_interrupted(st);
-  if (L == NULL || (st->counted && !ending)) return;
-  if (LG_HOOK_SET_IS_SLOW && st->arms >= LG_ARMS && lua_gethook(L) == lg_hook) return;
-  st->arms += ending;
+  if (L == NULL || (st->budget.counted && !ending)) return;
+  if (LG_HOOK_SET_IS_SLOW && st->ending.arms >= LG_ARMS && lua_gethook(L) == lg_hook) return;
+  st->ending.arms += ending;
   (void)lua_sethook(L, lg_hook, LUA_MASKCOUNT, 1);
 }
 

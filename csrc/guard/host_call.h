@@ -13,12 +13,13 @@ static void lg_pack_arguments(lua_State *L, struct lg_state *st, const char *nam
   struct lg_packer p;
   uint64_t n = (uint64_t)lua_gettop(L);
   p.what = "";
-  lg_buf_reset(&st->args, 1 << 16);
-  if (lg_wire_word(&st->args, LG_W_TUPLE, &n) != 0) luaL_error(L, "not enough memory for the arguments of '%s'", name);
+  lg_buf_reset(&st->host.args, 1 << 16);
+  if (lg_wire_word(&st->host.args, LG_W_TUPLE, &n) != 0)
+    luaL_error(L, "not enough memory for the arguments of '%s'", name);
   for (int i = 1; i <= (int)n; i++) {
-    size_t used = st->args.len;
+    size_t used = st->host.args.len;
     size_t max = st->rq->max_output;
-    int rc = used > max ? LG_PACK_TOO_LARGE : lg_pack(L, st, i, &st->args, max - used, &p, NULL);
+    int rc = used > max ? LG_PACK_TOO_LARGE : lg_pack(L, st, i, &st->host.args, max - used, &p, NULL);
     if (rc == LG_PACK_OK) continue;
     if (rc == LG_PACK_INTERRUPTED) lg_raise_interrupt(L);
     const char *why = rc == LG_PACK_TOO_LARGE   ? "larger than max_output_size"
@@ -38,7 +39,7 @@ static int lg_host_function(lua_State *L, struct lg_state *st, int index) {
   if (rq->exclude_callbacks) lg_watch_pause(&st->watch);
   lg_watch_leave(&st->watch);
   int due = lg_watch_due(&st->watch);
-  if (due == 0) rc = rq->host_call(rq->host, index, &st->args, &st->result);
+  if (due == 0) rc = rq->host_call(rq->host, index, &st->host.args, &st->host.result);
   if (lg_watch_return(&st->watch)) lg_state_flag(st, LG_INT_TICK);
   if (rq->exclude_callbacks) lg_watch_continue(&st->watch);
   lg_stop_allow(before);
@@ -53,20 +54,20 @@ static int lg_host_function(lua_State *L, struct lg_state *st, int index) {
 static int lg_call_function(lua_State *L) {
   struct lg_state *st = lg_state_of(L);
   int index = (int)lua_tointeger(L, lua_upvalueindex(1));
-  const char *name = st->function_names[index];
-  if ((const char *)LG_FRAME_ADDRESS() < st->host_floor) return luaL_error(L, "C stack overflow");
+  const char *name = st->host.function_names[index];
+  if ((const char *)LG_FRAME_ADDRESS() < st->floors.host) return luaL_error(L, "C stack overflow");
   lg_poll(st, L);
   lg_pack_arguments(L, st, name);
-  lg_buf_reset(&st->result, 1 << 16);
+  lg_buf_reset(&st->host.result, 1 << 16);
   int rc = lg_host_function(L, st, index);
   lua_settop(L, 0);
-  lg_room(st, L, st->result.len);
+  lg_room(st, L, st->host.result.len);
   if (rc == 0) {
-    lg_unpack(L, st->result.data, st->result.len);
+    lg_unpack(L, st->host.result.data, st->host.result.len);
     return 1;
   }
   luaL_where(L, 1);
-  lua_pushlstring(L, (const char *)st->result.data, st->result.len);
+  lua_pushlstring(L, (const char *)st->host.result.data, st->host.result.len);
   lua_concat(L, 2);
   lua_pushvalue(L, -1);
   lua_rawseti(L, LUA_REGISTRYINDEX, st->error_ref);

@@ -1,148 +1,55 @@
-/* One Lua version's struct lg_ops: making and closing a state, and the table of calls for it. Once per Lua version. */
+/* The calls that each Lua version implements (ops_table.h), and where they are found.
+ *
+ * Contract: all functions of struct lg_ops except arm() are called by one thread at a time for one state, without the GIL
+ * unless said otherwise; none of them lets a Lua error escape, none aborts. */
 #ifndef LG_OPS_H
 #define LG_OPS_H
 
-#include "../lua/release.h"
-#include "run.h"
+#include <stddef.h>
+#include <stdint.h>
 
-static int lg_release_body(lua_State *L) {
-  const int *ref = lua_touserdata(L, 1);
-  luaL_unref(L, LUA_REGISTRYINDEX, *ref);
-  return 0;
-}
+#include "machine.h"
+#include "request.h"
 
-/* What a script touched is put back first, so that only what the host compiled is collected here. */
-static void lg_ops_release(struct lg_state *st, int ref, int collects) {
-  if (st->dirty) lg_state_rewind(st);
-  (void)lg_protected(st->L, lg_release_body, &ref);
-  if (!collects) return;
-  (void)lg_protected(st->L, lg_collect, st);
-  lg_state_keep(st);
-}
+struct lg_state;
 
-#if LG_HAS_FFI
-/* LuaJIT opens its FFI by itself at the first literal such as 1LL (lj_lex.c), and where memory is refused half-way, or the
- * library's table is collected, goes on with tables that are gone. So it is opened here, while nothing is refused, and its
- * table kept, which no script can reach. */
-static void lg_open_ffi(lua_State *L) {
-  lua_pushcfunction(L, luaopen_ffi);
-  lua_call(L, 0, 1);
-  (void)luaL_ref(L, LUA_REGISTRYINDEX);
-}
-#endif
+/* The most addresses that a state reserves. A caller that knows the limit lets it reserve less, but not below what many compiled
+ * scripts take, which no limit of a run bounds. */
+#define LG_RANGE_MOST ((size_t)1024 << 20)
+#define LG_RANGE_LEAST ((size_t)256 << 20)
 
-static int lg_open_body(lua_State *L) {
-  struct lg_state *st = lua_touserdata(L, 1);
-  lua_settop(L, 0);
-#if LG_HAS_FFI
-  lg_open_ffi(L);
-#endif
-  lg_env_build(L, st);
-  (void)lg_gc(L, LUA_GCCOLLECT);
-  return 0;
-}
-
-/* Only a bug of this project could get here: every call is protected. Say so before Lua aborts the process. */
-static int lg_panic(lua_State *L) {
-  (void)L;
-  (void)fputs("luagauge: internal error: a Lua error outside a protected call\n", stderr);
-  return 0;
-}
-
-#if LG_HAS_OWN_ALLOCATOR
-/* LuaJIT's own allocator, counted in front of: where its blocks must lie in addresses of 32 bits (all 64-bit builds of 2.0), and
- * where there is no reservation. A refusal inside lua_newstate() loses registers of its caller's (lj_vm_cpcall saves too few),
- * and only with a reservation is it certain that the first blocks are there. Blocks that luaL_newstate() made go back to it as
- * all others do. */
-static lua_State *lg_new_chained(struct lg_state *st) {
-  lua_State *L = luaL_newstate();
-  if (L == NULL) return NULL;
-  st->meter.chained = lua_getallocf(L, &st->meter.chained_ud);
-  st->meter.current = (size_t)lua_gc(L, LUA_GCCOUNT, 0) * 1024 + (size_t)lua_gc(L, LUA_GCCOUNTB, 0);
-  lua_setallocf(L, lg_meter_alloc, st);
-  return L;
-}
-#endif
-
-static lua_State *lg_new_state(struct lg_state *st) {
-#if !LG_NEWSTATE_TAKES_OURS
-  return lg_new_chained(st);
-#else
-  int reserved = lg_arena_reserve(&st->meter.arena, st->range_bytes);
-#if LG_HAS_OWN_ALLOCATOR
-  lua_State *L = reserved ? lua_newstate(lg_meter_alloc, st) : NULL;
-  return L != NULL ? L : lg_new_chained(st);
-#else
-  (void)reserved;
-#if LG_NEWSTATE_TAKES_SEED
-  return lua_newstate(lg_meter_alloc, st, luaL_makeseed(NULL));
-#else
-  return lua_newstate(lg_meter_alloc, st);
-#endif
-#endif
-#endif
-}
-
-/* What was found serves a state, and is the same from then on. Under the GIL. */
-static int lg_ops_taken;
-
-static int lg_ops_open(struct lg_state *st) {
-  lua_State *L = lg_new_state(st);
-  if (L == NULL) return LG_NO_MEMORY;
-  st->L = L;
-  (void)lua_atpanic(L, lg_panic);
-#if LG_HAS_COMPILER
-  (void)luaJIT_setmode(L, 0, LG_JIT_ENGINE_OFF); /* compiled code never looks at hooks: no deadline could end it */
-#endif
-  int status = lg_protected(L, lg_open_body, st);
-  if (status != LUA_OK) return LG_NO_MEMORY;
-  lg_ops_taken = 1;
-  lg_arena_seal(&st->meter.arena);
-  st->base_bytes = st->collected_bytes = st->meter.current;
-  st->stale = lg_can_keep(st); /* the first run takes the image: an engine that waits for one does without */
-  return LG_OK;
-}
-
-/* All that a state has lies in its arena, and goes with that. */
-static void lg_ops_close(struct lg_state *st) {
-#if LG_HAS_OWN_ALLOCATOR
-  if (st->L != NULL && st->meter.chained != NULL) {
-    /* lua_close tears LuaJIT's allocator down only when it finds it in place. */
-    lua_setallocf(st->L, st->meter.chained, st->meter.chained_ud);
-    lua_close(st->L);
-  }
-#endif
-  st->L = NULL;
-}
-
-/* Written by lg_..._resolve() alone, before the first state is made; see lua_api.h. */
-static struct lg_ops lg_ops_table = {
-    .instance = LG_INSTANCE_NAME,
-    .max_int = LG_HAS_INTEGERS ? INT64_MAX : (int64_t)1 << 53,
-    .compiler_off = LG_HAS_COMPILER,
-    .open = lg_ops_open,
-    .close = lg_ops_close,
-    .compile = lg_ops_compile,
-    .run = lg_ops_run,
-    .release = lg_ops_release,
-    .arm = lg_ops_arm,
+/* How a state is made. */
+struct lg_opening {
+  size_t range_bytes;  /* addresses to reserve */
+  const char *prelude; /* Lua text that adds to the globals (template.h); NULL for none */
+  size_t prelude_len;
 };
 
-/* Fill the API's pointers from a loaded shared object: lookup(handle, name) is lg_library_find() or a test's own. Once a state of this Lua
- * was made, what it stands on cannot be exchanged: NULL goes to *missing then, else the name of what is missing. */
-const struct lg_ops *LG_NAME(resolve)(lg_lookup lookup, void *handle, const char **missing) {
-  static void *from;
-  if (lg_ops_taken && handle != from) {
-    *missing = NULL;
-    return NULL;
-  }
-  *missing = lg_api_fill(lookup, handle);
-  if (*missing != NULL) return NULL;
-  from = handle;
-  lg_lua_release(lookup, handle, lg_ops_table.lua_release, sizeof lg_ops_table.lua_release);
-  const void *const *own = lookup(handle, "luagauge_text");
-  lg_ops_table.no_stop = lg_stop_find_text((const void *)(uintptr_t)lua_gettop, own, &lg_ops_table.text);
-  return &lg_ops_table;
-}
+struct lg_ops {
+  const char *instance; /* lua54, ... */
+  int64_t max_int;      /* the largest integer that its numbers hold exactly, with all below it */
+  int compiler_off;     /* it has a compiler, which is off */
+  /* Make the Lua state and its sandbox. `how` is read only now; NULL: LG_RANGE_MOST, no prelude. LG_OK, LG_NO_MEMORY. */
+  int (*open)(struct lg_state *st, const struct lg_opening *how);
+  /* Close it; the state must not be running. */
+  void (*close)(struct lg_state *st);
+  /* Compile only. Outcome LG_RUN_OK sets ref (when keep), else LG_RUN_SYNTAX etc. as for a run. */
+  void (*compile)(struct lg_state *st, const struct lg_request *rq, struct lg_report *rp);
+  /* Run; output (wire), logs, message, traceback and path are in st's buffers until the next call. */
+  void (*run)(struct lg_state *st, const struct lg_request *rq, struct lg_report *rp);
+  /* Forget a compiled script. Its memory is free after the next call that collects. */
+  void (*release)(struct lg_state *st, int ref, int collects);
+  /* Arm the interrupt hook on the running coroutine. Async-signal-safe; only on the run's own thread. */
+  void (*arm)(struct lg_state *st);
+  /* Lua's code, found when the functions were. */
+  struct lg_text text;
+  const char *no_stop;  /* NULL, or why there is no hard stop with this Lua */
+  char lua_release[48]; /* as lua/release.h reads it */
+};
+
+/* The version's calls, found in the shared object at `path`, which is loaded if it was not. LG_OK; LG_UNSUPPORTED: a symbol is
+ * missing, or another module serves that Lua already; LG_OS_ERROR: it cannot be loaded. *why says so in words, until the next
+ * call. LG_BAD_ARGUMENT: unknown instance. Under the GIL. */
+int lg_ops_resolve(const char *instance, const char *path, const struct lg_ops **ops, const char **why);
 
 #endif

@@ -19,7 +19,7 @@
 
 /* The run is being ended. */
 static inline int lg_is_interrupted(const struct lg_state *st) {
-  int reason = atomic_load_explicit(&st->interrupt, memory_order_relaxed);
+  int reason = atomic_load_explicit(&st->ending.flag, memory_order_relaxed);
   return reason != LG_INT_NONE && reason != LG_INT_TICK;
 }
 
@@ -57,16 +57,16 @@ static void lg_keep_traceback(lua_State *L, struct lg_state *st, int level, cons
   enum { LG_TRACEBACK_LEVELS = 40 };
   lua_Debug ar;
   int named = strchr(what, 'n') != NULL;
-  st->traceback.len = 0;
-  (void)lg_buf_append(&st->traceback, "stack traceback:", 16);
+  st->answer.traceback.len = 0;
+  (void)lg_buf_append(&st->answer.traceback, "stack traceback:", 16);
   int last = level + LG_TRACEBACK_LEVELS - 1;
   for (; level <= last && lua_getstack(L, level, &ar); level++) {
     if (named && lg_is_interrupted(st)) return; /* naming a function reads all its code up to the call */
     ar.namewhat = NULL;
     LG_NOT_A_TAIL_CALL(&ar);
-    if (lua_getinfo(L, what, &ar)) lg_trace_level(&st->traceback, &ar);
+    if (lua_getinfo(L, what, &ar)) lg_trace_level(&st->answer.traceback, &ar);
   }
-  if (lua_getstack(L, level, &ar)) (void)lg_buf_append(&st->traceback, "\n\t...", 5);
+  if (lua_getstack(L, level, &ar)) (void)lg_buf_append(&st->answer.traceback, "\n\t...", 5);
 }
 
 /* Note where the run was when its end was first raised. No names: finding them takes time that it has not. */

@@ -32,13 +32,13 @@ static int lg_raise_interrupt(lua_State *L) {
 
 /* The run makes headway. */
 static inline void lg_moved(struct lg_state *st) {
-  atomic_store_explicit(&st->moves, st->moves + 1, memory_order_relaxed);
+  atomic_store_explicit(&st->budget.moves, st->budget.moves + 1, memory_order_relaxed);
 }
 
 /* Something wants this run's attention: let the host have its word, and end the run if it is to end. */
 static void lg_attend(struct lg_state *st, lua_State *L) {
   int tick = LG_INT_TICK;
-  if (atomic_compare_exchange_strong(&st->interrupt, &tick, LG_INT_NONE) && st->rq != NULL) {
+  if (atomic_compare_exchange_strong(&st->ending.flag, &tick, LG_INT_NONE) && st->rq != NULL) {
     /* Where a limit of time ends what takes long without an instruction, a library function at work is no standstill. */
     if (st->rq->timeout_ns > 0 || st->rq->cpu_ns > 0) lg_moved(st);
     if (lg_state_host_word(st) != 0) lg_state_flag(st, LG_INT_CALLBACK);
@@ -68,7 +68,7 @@ static int lg_memory_error(lua_State *L, size_t n) {
 
 /* Call this in every loop whose length a script chooses, at least every few microseconds. */
 static inline void lg_poll(struct lg_state *st, lua_State *L) {
-  if (atomic_load_explicit(&st->interrupt, memory_order_relaxed) != LG_INT_NONE) lg_attend(st, L);
+  if (atomic_load_explicit(&st->ending.flag, memory_order_relaxed) != LG_INT_NONE) lg_attend(st, L);
 }
 
 /* A budgeted run counts its instructions in steps of this many, per coroutine; a resume costs one step, so that
@@ -77,10 +77,10 @@ enum { LG_BUDGET_STEP = 100 };
 
 /* Take a step off the budget; ends the run when it is used up. */
 static void lg_spend(struct lg_state *st, lua_State *L) {
-  st->instructions_left -= LG_BUDGET_STEP;
+  st->budget.left -= LG_BUDGET_STEP;
   lg_moved(st);
-  if (st->instructions_left > 0 || lg_is_interrupted(st)) return;
-  atomic_store(&st->interrupt, LG_INT_BUDGET);
+  if (st->budget.left > 0 || lg_is_interrupted(st)) return;
+  atomic_store(&st->ending.flag, LG_INT_BUDGET);
   lg_raise_interrupt(L);
 }
 

@@ -1,79 +1,12 @@
 /* The guarded call: measured, limited, protected. Once per Lua version.
  *
- * Everything that touches the Lua state happens inside a protected call (lg_protected), so an error, the limit or a
- * refusal by the operating system ends in a status, never in Lua's panic. */
+ * Everything that touches the Lua state happens inside a protected call (protect.h). */
 #ifndef LG_RUN_H
 #define LG_RUN_H
 
-#include "script.h"
-#include "stackfloor.h"
+#include "upkeep.h"
 
 enum { LG_BUFFER_KEEP = 1 << 16 };
-
-/* Call fn(L) protected, with ud as its only argument; leaves the stack as it was, whatever happens. LUA_OK or a status, whose
- * text is kept where nothing more is known. */
-static int lg_protected(lua_State *L, lua_CFunction fn, void *ud) {
-#if LG_HAS_CPCALL
-  int status = lua_cpcall(L, fn, ud);
-#else
-  lua_pushcfunction(L, fn); /* a C function without upvalues: pushing it allocates nothing */
-  lua_pushlightuserdata(L, ud);
-  int status = lua_pcall(L, 1, 0, 0);
-#endif
-  if (status == LUA_OK) return status;
-  struct lg_buf *message = &lg_state_of(L)->message;
-  size_t n = 0;
-  const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &n) : NULL;
-  if (text != NULL && message->len == 0) lg_keep_text(message, text, n);
-  lua_pop(L, 1);
-  return status;
-}
-
-/* Forget the globals of the run: the state's own, and those its compiled script still holds; and a script that is not to be
- * kept. */
-static int lg_forget_run(lua_State *L) {
-  const struct lg_state *st = lua_touserdata(L, 1);
-  int ref = st->rp->ref;
-  (void)lua_rawgeti(L, LUA_REGISTRYINDEX, st->idle_ref);
-  int idle = lua_gettop(L);
-  lua_pushvalue(L, idle);
-  lg_set_globals(L);
-  if (ref >= 0) {
-    (void)lua_rawgeti(L, LUA_REGISTRYINDEX, ref);
-    lg_bind_globals(L, idle);
-    if (st->rq->ref < 0 && !st->rq->keep) luaL_unref(L, LUA_REGISTRYINDEX, ref);
-  }
-  lua_pushboolean(L, 0);
-  lua_rawseti(L, LUA_REGISTRYINDEX, st->error_ref);
-  return 0;
-}
-
-/* In a call of its own: 5.1 gives every C function the globals of the moment, this one's too. */
-static int lg_collect(lua_State *L) {
-  struct lg_state *st = lua_touserdata(L, 1);
-  size_t before = 0;
-  do { /* of a string table or buffer that a run made large, Lua gives back half in each collection */
-    before = st->meter.current;
-    (void)lg_gc(L, LUA_GCCOLLECT);
-  } while (st->meter.current < before && st->meter.current > st->base_bytes);
-  st->collected_bytes = st->meter.current;
-  return 0;
-}
-
-/* Whether the state has grown so much from `clean` bytes that it is worth cleaning. A small one always: putting its image back
- * takes less than a microsecond, and then each run of a script shows the same figures. Where an engine holds much compiled code,
- * it waits until there is an eighth of that, so that the cost of a run or a compile does not grow with what the engine holds; but
- * no more than a sixteenth of a run's limit, which the next run could hold in its place. */
-static int lg_worth_cleaning(const struct lg_state *st, size_t clean) {
-  enum { LG_SMALL_STATE = 1 << 16 };
-  size_t garbage = st->meter.current > clean ? st->meter.current - clean : 0;
-  return clean <= LG_SMALL_STATE || garbage > clean / 8 || garbage > st->rq->memory_limit / 16;
-}
-
-/* Where runs may be given up; NULL for nowhere. */
-static const struct lg_text *lg_text_to_stop_in(const struct lg_state *st) {
-  return st->no_hard_stop || st->image.data == NULL || st->ops->no_stop != NULL ? NULL : &st->ops->text;
-}
 
 static void lg_prepare(struct lg_state *st, const struct lg_request *rq, struct lg_report *rp) {
   memset(rp, 0, sizeof *rp);
@@ -82,26 +15,22 @@ static void lg_prepare(struct lg_state *st, const struct lg_request *rq, struct 
   rp->outcome = -1;
   st->rq = rq;
   st->rp = rp;
-  st->compiled = (struct lg_compiled){0};
+  st->progress.compiled = (struct lg_compiled){0};
   st->error_kind = LG_ERROR_NONE;
   st->log_entries = 0;
   st->log_bytes = 0;
-  st->instructions_left = rq->max_instructions;
-  st->counted = rq->max_instructions > 0;
-  st->arms = 0;
-  st->ticks_missed = 0;
+  lg_ending_begin(&st->ending, &st->budget, rq->max_instructions);
   lg_stop_here(&st->stop);
   st->stop.told_ns = 0;
   st->stop.text = lg_text_to_stop_in(st);
-  lg_buf_reset(&st->output, LG_BUFFER_KEEP);
+  lg_buf_reset(&st->answer.output, LG_BUFFER_KEEP);
   lg_buf_reset(&st->logs, LG_BUFFER_KEEP);
-  st->message.len = 0;
-  st->traceback.len = 0;
+  st->answer.message.len = 0;
+  st->answer.traceback.len = 0;
   st->path.len = 0;
-  atomic_store(&st->interrupt, LG_INT_NONE);
   st->running = st->L;
-  st->stack_floor = lg_c_floor();
-  st->host_floor = lg_c_host_floor();
+  st->floors.lua = lg_c_floor();
+  st->floors.host = lg_c_host_floor();
 }
 
 /* What the run's end came to. One that was given up ends for the reason it was told. */
@@ -109,7 +38,7 @@ static void lg_outcome(struct lg_state *st, int abandoned) {
   struct lg_report *rp = st->rp;
   if (!abandoned && (rp->outcome == LG_RUN_OK || rp->outcome == LG_RUN_UNWATCHED)) return;
   if (abandoned || lg_is_interrupted(st)) {
-    int reason = atomic_load(&st->interrupt);
+    int reason = atomic_load(&st->ending.flag);
     rp->outcome = reason == LG_INT_TIMEOUT    ? LG_RUN_TIMEOUT
                   : reason == LG_INT_CPU      ? LG_RUN_CPU
                   : reason == LG_INT_BUDGET   ? LG_RUN_BUDGET
@@ -119,7 +48,7 @@ static void lg_outcome(struct lg_state *st, int abandoned) {
     rp->stopped = abandoned ? LG_STOPPED_STATE : LG_STOPPED_ERROR;
     return;
   }
-  if (rp->outcome == -1) rp->outcome = st->status == LUA_ERRMEM ? lg_memory_outcome(st) : LG_RUN_ERROR;
+  if (rp->outcome == -1) rp->outcome = st->progress.status == LUA_ERRMEM ? lg_memory_outcome(st) : LG_RUN_ERROR;
   if (rp->outcome == LG_RUN_MEMORY || rp->outcome == LG_RUN_OUTPUT) rp->stopped = LG_STOPPED_ERROR;
   if (rp->outcome != LG_RUN_ERROR) return;
   if (st->error_kind == LG_ERROR_FORBIDDEN) rp->outcome = LG_RUN_FORBIDDEN;
@@ -129,7 +58,7 @@ static void lg_outcome(struct lg_state *st, int abandoned) {
 static void lg_figures(struct lg_state *st) {
   struct lg_report *rp = st->rp;
   const struct lg_meter *m = &st->meter;
-  const struct lg_compiled *c = &st->compiled;
+  const struct lg_compiled *c = &st->progress.compiled;
   if (rp->end_bytes == 0) rp->end_bytes = m->current;
   rp->peak_bytes = m->peak > rp->start_bytes + c->growth ? m->peak : rp->start_bytes + c->growth;
   rp->allocated_bytes = m->allocated_bytes + c->allocated_bytes;
@@ -142,32 +71,12 @@ static void lg_figures(struct lg_state *st) {
 /* Nothing of what was half-way is known any more: what the script had outside of its state is let go, and what it had logged
  * stays. */
 static void lg_abandon(struct lg_state *st) {
-  st->hard_stops++;
-  st->output.len = 0;
-  st->message.len = 0;
-  st->traceback.len = 0;
+  st->ending.hard_stops++;
+  st->answer.output.len = 0;
+  st->answer.message.len = 0;
+  st->answer.traceback.len = 0;
   st->rp->line = 0;
   st->meter.arena.capped = 0;
-}
-
-/* The state as the next run needs it. */
-static void lg_clean_up(struct lg_state *st, int abandoned) {
-  lg_buf_reset(&st->scratch, 0); /* a run that ended inside string.rep left its text there */
-  if (abandoned || (st->image.data != NULL && !st->stale && lg_worth_cleaning(st, st->base_bytes))) {
-    lg_state_rewind(st);
-    return;
-  }
-  lg_boxes_clear(st);
-  (void)lua_sethook(st->L, NULL, 0, 0);
-  (void)lg_protected(st->L, lg_forget_run, st);
-  if (st->image.data != NULL && !st->stale) {
-    st->dirty = 1;
-    return;
-  }
-  if (lg_worth_cleaning(st, st->collected_bytes)) (void)lg_protected(st->L, lg_collect, st);
-  if (st->stale) return;
-  st->base_bytes = st->collected_bytes;
-  lg_arena_trim(&st->meter.arena, st->meter.peak);
 }
 
 static void lg_finish(struct lg_state *st, int abandoned) {
@@ -188,7 +97,7 @@ static void lg_probe_at(struct lg_report *rp, struct lg_probe_reading *reading) 
 
 static void lg_call_compile(void *ud) {
   struct lg_state *st = ud;
-  st->status = lg_protected(st->L, lg_compile_body, st);
+  st->progress.status = lg_protected(st->L, lg_compile_body, st);
 }
 
 static void lg_call_collect(void *ud) {
@@ -198,26 +107,12 @@ static void lg_call_collect(void *ud) {
 
 static void lg_call_run(void *ud) {
   struct lg_state *st = ud;
-  st->status = lg_protected(st->L, lg_run_body, st);
+  st->progress.status = lg_protected(st->L, lg_run_body, st);
 }
 
 /* Whether the run goes on after what it has done so far. */
 static int lg_goes_on(const struct lg_state *st) {
-  return st->status == LUA_OK && st->rp->outcome == -1 && !lg_is_interrupted(st);
-}
-
-/* Whether there is an image, or may be one again after there was no room for it. */
-static int lg_can_keep(const struct lg_state *st) {
-  return st->meter.chained == NULL && st->meter.arena.range.size != 0;
-}
-
-/* Take what was compiled into the image, before anything of it runs. */
-static void lg_refresh(struct lg_state *st) {
-  st->running = NULL; /* no hook gets into the image */
-  (void)lua_sethook(st->L, NULL, 0, 0);
-  lg_state_keep(st);
-  st->running = st->L;
-  st->stop.text = lg_text_to_stop_in(st);
+  return st->progress.status == LUA_OK && st->rp->outcome == -1 && !lg_is_interrupted(st);
 }
 
 /* Compile the source. 1 when it was given up. */
@@ -229,22 +124,22 @@ static int lg_compile(struct lg_state *st) {
   }
   lg_lift_limit(st);
   size_t start = st->rp->start_bytes;
-  st->compiled = (struct lg_compiled){m->peak - start, 0, m->allocated_bytes, m->allocation_count, m->refused};
+  st->progress.compiled = (struct lg_compiled){m->peak - start, 0, m->allocated_bytes, m->allocation_count, m->refused};
   if (!lg_goes_on(st)) return 0;
   if (st->rq->keep && lg_can_keep(st)) {
-    if (lg_worth_cleaning(st, st->collected_bytes) && lg_stop_call(&st->stop, lg_call_collect, st)) {
+    if (lg_worth_cleaning(st, st->kept.collected_bytes) && lg_stop_call(&st->stop, lg_call_collect, st)) {
       st->rp->ref = -1;
       return 1;
     }
-    st->stale = 1;
+    st->kept.stale = 1;
   }
-  st->compiled.kept = m->current > start ? m->current - start : 0;
+  st->progress.compiled.kept = m->current > start ? m->current - start : 0;
   return 0;
 }
 
 /* The part runs and compiles share: compile where there is a source, then, unless that is all, run. 1 when it was given up. */
 static int lg_execute(struct lg_state *st, int only_compile) {
-  st->status = LUA_OK;
+  st->progress.status = LUA_OK;
   if (st->rq->ref < 0) {
     if (lg_compile(st)) return 1;
     if (!lg_goes_on(st)) return 0;
@@ -252,21 +147,9 @@ static int lg_execute(struct lg_state *st, int only_compile) {
       st->rp->outcome = LG_RUN_OK;
       return 0;
     }
-    if (st->stale) lg_refresh(st);
+    if (st->kept.stale) lg_refresh(st);
   }
   return lg_stop_call(&st->stop, lg_call_run, st);
-}
-
-/* Begin with an image that holds all that was compiled. Copying it for each of many scripts that are compiled in a row would
- * take more and more time, so the compiling of a small source, which takes no long step, does without the hard stop instead. */
-static void lg_begin_with_image(struct lg_state *st, const struct lg_request *rq, int only_compile) {
-  enum { LG_SMALL_SOURCE = 4096 };
-  if (st->dirty && lg_begins_clean(rq)) lg_state_rewind(st);
-  if (!st->stale) return;
-  if (only_compile && rq->source_len <= LG_SMALL_SOURCE)
-    st->stop.text = NULL;
-  else
-    lg_refresh(st);
 }
 
 /* Watched, timed, protected. */
@@ -277,7 +160,7 @@ static void lg_guarded(struct lg_state *st, const struct lg_request *rq, struct 
   int64_t started = lg_now_ns();
   const struct lg_watch_limits limits = {
       rq->timeout_ns > 0 && rq->timeout_ns < INT64_MAX - started ? started + rq->timeout_ns : INT64_MAX, rq->cpu_ns,
-      rq->tick_ns, st->stop.text != NULL, st->counted ? &st->moves : NULL};
+      rq->tick_ns, st->stop.text != NULL, st->budget.counted ? &st->budget.moves : NULL};
   if (lg_watch_begin(&st->watch, started, &limits, &lg_state_calls, &rp->os_error) == LG_OK) {
     uint64_t begun = lg_watch_begun();
     int shared = lg_watch_active() > 1;

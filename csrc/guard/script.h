@@ -17,7 +17,7 @@ static void lg_mention_nul(struct lg_state *st) {
   char text[96];
   int len =
       snprintf(text, sizeof text, " (byte %zu of the source is NUL: give UTF-8 text)", (size_t)(nul - source) + 1);
-  (void)lg_buf_append(&st->message, text, (size_t)len);
+  (void)lg_buf_append(&st->answer.message, text, (size_t)len);
 }
 
 /* Compile rq's source onto the stack; or set the outcome and return 0. */
@@ -27,7 +27,7 @@ static int lg_load_script(lua_State *L, struct lg_state *st) {
   if (rq->source_len > 0 && rq->source[0] == '\033') {
     st->rp->outcome = LG_RUN_SYNTAX;
     static const char binary[] = "the script is compiled Lua code: only source text is accepted";
-    lg_keep_text(&st->message, binary, sizeof binary - 1);
+    lg_keep_text(&st->answer.message, binary, sizeof binary - 1);
     return 0;
   }
   int status = lg_load_with(L, lg_read_text, &src, rq->name);
@@ -40,7 +40,7 @@ static int lg_load_script(lua_State *L, struct lg_state *st) {
   st->rp->outcome = LG_RUN_SYNTAX;
   size_t n = 0;
   const char *s = lua_tolstring(L, -1, &n);
-  lg_keep_text(&st->message, s == NULL ? "?" : s, s == NULL ? 1 : n);
+  lg_keep_text(&st->answer.message, s == NULL ? "?" : s, s == NULL ? 1 : n);
   if (s != NULL) st->rp->line = lg_syntax_line(rq->name, s);
   lg_mention_nul(st);
   return 0;
@@ -60,7 +60,7 @@ static void lg_keep_output(lua_State *L, struct lg_state *st, int first) {
     }
   }
   p.needed = 0;
-  if (n > 1 && lg_wire_word(&st->output, LG_W_TUPLE, &n) != 0) rc = LG_PACK_NO_MEMORY;
+  if (n > 1 && lg_wire_word(&st->answer.output, LG_W_TUPLE, &n) != 0) rc = LG_PACK_NO_MEMORY;
   int last = n > 1 ? first + (int)n - 1 : first;
   for (int i = first; i <= last && rc == LG_PACK_OK; i++) {
     st->path.len = 0;
@@ -69,15 +69,15 @@ static void lg_keep_output(lua_State *L, struct lg_state *st, int first) {
       int len = snprintf(index, sizeof index, "[%d]", i - first + 1);
       (void)lg_buf_append(&st->path, index, (size_t)len);
     }
-    size_t used = st->output.len;
+    size_t used = st->answer.output.len;
     rc = used > st->rq->max_output ? LG_PACK_TOO_LARGE
-                                   : lg_pack(L, st, i, &st->output, st->rq->max_output - used, &p, &st->path);
+                                   : lg_pack(L, st, i, &st->answer.output, st->rq->max_output - used, &p, &st->path);
   }
   switch (rc) {
     case LG_PACK_OK: st->rp->outcome = LG_RUN_OK; return;
     case LG_PACK_TOO_LARGE:
       st->rp->outcome = LG_RUN_OUTPUT;
-      st->rp->output_bytes = p.needed > st->output.len ? p.needed : st->output.len;
+      st->rp->output_bytes = p.needed > st->answer.output.len ? p.needed : st->answer.output.len;
       return;
     case LG_PACK_NO_MEMORY: st->rp->outcome = st->meter.refused_last ? LG_RUN_MEMORY : LG_RUN_NO_MEMORY; return;
     case LG_PACK_INTERRUPTED: return; /* lg_finish says why */
@@ -86,7 +86,7 @@ static void lg_keep_output(lua_State *L, struct lg_state *st, int first) {
   const char *why = rc == LG_PACK_CYCLE ? "cycle" : rc == LG_PACK_TOO_DEEP ? "depth" : p.what;
   st->rp->outcome = LG_RUN_DATA;
   st->rp->line = rc == LG_PACK_BAD_KEY;
-  lg_keep_text(&st->message, why, strlen(why));
+  lg_keep_text(&st->answer.message, why, strlen(why));
 }
 
 /* Whether there is room for a run on this thread's stack; where not, the report says so. */
@@ -97,7 +97,7 @@ static int lg_stack_suffices(struct lg_state *st) {
                    "C stack overflow: a script needs %d KiB of its thread's stack (threading.stack_size)",
                    (int)(LG_C_STACK_LEAST >> 10));
   st->rp->outcome = LG_RUN_ERROR;
-  lg_keep_text(&st->message, text, (size_t)n);
+  lg_keep_text(&st->answer.message, text, (size_t)n);
   return 0;
 }
 
@@ -120,7 +120,7 @@ static void lg_run_limited(lua_State *L, struct lg_state *st, size_t start) {
   lua_pushcfunction(L, lg_on_error); /* index 2 */
   (void)lua_rawgeti(L, LUA_REGISTRYINDEX, st->rp->ref);
   lg_bind_globals(L, 1);
-  if (st->counted) lg_hook_steadily(L, st);
+  if (st->budget.counted) lg_hook_steadily(L, st);
   int status = lua_pcall(L, 0, LUA_MULTRET, 2);
   if (status == LUA_OK) {
     st->rp->end_bytes = st->meter.current;
@@ -130,7 +130,7 @@ static void lg_run_limited(lua_State *L, struct lg_state *st, size_t start) {
   /* Lua calls no handler when memory ran out, and gives up on one that failed. */
   if (status == LUA_ERRMEM)
     st->rp->outcome = lg_memory_outcome(st);
-  else if (status == LUA_ERRERR && st->message.len == 0)
+  else if (status == LUA_ERRERR && st->answer.message.len == 0)
     lg_keep_message(L, st, -1);
 }
 
@@ -145,14 +145,14 @@ static int lg_run_body(lua_State *L) {
   struct lg_state *st = lua_touserdata(L, 1);
   const struct lg_request *rq = st->rq;
   lua_settop(L, 0);
-  if (st->image.data == NULL && st->meter.current > st->base_bytes && rq->ref >= 0 && lg_begins_clean(rq)) {
+  if (st->kept.image.data == NULL && st->meter.current > st->kept.bytes && rq->ref >= 0 && lg_begins_clean(rq)) {
     (void)lg_gc(L, LUA_GCCOLLECT);
-    st->base_bytes = st->collected_bytes = st->meter.current;
+    st->kept.bytes = st->kept.collected_bytes = st->meter.current;
   }
   lg_env_push(L, st, st->rp->globals);
   lg_meter_begin(&st->meter);
   /* What was compiled for this run is part of its growth. */
-  st->rp->start_bytes = st->meter.current - st->compiled.kept;
+  st->rp->start_bytes = st->meter.current - st->progress.compiled.kept;
   if (!lg_stack_suffices(st)) return 0;
   if (rq->context != NULL) {
     lg_unpack(L, rq->context, rq->context_len);

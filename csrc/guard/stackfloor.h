@@ -13,6 +13,12 @@
  * frame (AVX-512 state: 11 KiB). */
 static inline size_t lg_stack_reserve(size_t size) { return size / 4 * 3 < 393216 ? size / 4 * 3 : 393216; }
 
+/* How deep the C stack of a run in progress may go (cstack.h); NULL when not known. */
+struct lg_stack_floors {
+  const char *lua;
+  const char *host; /* where the run calls a host function, which needs a stack of its own */
+};
+
 /* The lowest address a script's run may reach on this thread's stack; what is below is kept for error handling. Where the
  * OS cannot say, 256 KiB below this call's frame. Stacks grow downward on every platform supported. */
 const char *lg_stack_floor(void);

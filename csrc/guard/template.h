@@ -60,15 +60,15 @@ static void lg_clear_stock_globals(lua_State *L) {
 
 /* Run the host's prelude: a chunk that gets the internal functions by name and some of the globals, of which it may add to
  * the os library, and returns a table of further globals. It runs while the state is made: its text is the host's own. */
-static void lg_run_prelude(lua_State *L, struct lg_state *st, int t) {
-  if (st->prelude == NULL) return;
-  struct lg_load_source src = {st, st->prelude, st->prelude_len, 0, NULL};
+static void lg_run_prelude(lua_State *L, struct lg_state *st, const struct lg_opening *how, int t) {
+  if (how->prelude == NULL) return;
+  struct lg_load_source src = {st, how->prelude, how->prelude_len, 0, NULL};
   if (lg_load_with(L, lg_read_text, &src, "=prelude") != LUA_OK) lua_error(L);
   lua_newtable(L);
-  for (int i = 0; i < st->function_count; i++) {
-    if (!lg_is_internal(st->function_names[i])) continue;
+  for (int i = 0; i < st->host.function_count; i++) {
+    if (!lg_is_internal(st->host.function_names[i])) continue;
     lg_push_function(L, i);
-    lua_setfield(L, -2, st->function_names[i]);
+    lua_setfield(L, -2, st->host.function_names[i]);
   }
   static const char *const given[] = {"load",     "os",     "setmetatable", "error", "type",
                                       "tostring", "select", "string",       NULL};
@@ -102,8 +102,8 @@ static void lg_name_functions(lua_State *L, int t) {
   lua_setfield(L, LUA_REGISTRYINDEX, "_LOADED");
 }
 
-/* Build the template: env_ref -> { index -> value }; a table among the values is a library. */
-static void lg_env_build(lua_State *L, struct lg_state *st) {
+/* Build the template: refs.env -> { index -> value }; a table among the values is a library. */
+static void lg_env_build(lua_State *L, struct lg_state *st, const struct lg_opening *how) {
   lua_createtable(L, 0, LG_GLOBAL_COUNT);
   int t = lua_gettop(L);
   lg_open_stock(L, luaopen_base, "");
@@ -118,7 +118,7 @@ static void lg_env_build(lua_State *L, struct lg_state *st) {
   lg_keep_words(L);
   lg_box_open(L, st);
   lg_open_libraries(L, t);
-  lg_run_prelude(L, st, t);
+  lg_run_prelude(L, st, how, t);
   (void)lua_getfield(L, t, "string");
   lg_protect_strings(L, lua_gettop(L));
   lua_settop(L, t);
@@ -127,13 +127,13 @@ static void lg_env_build(lua_State *L, struct lg_state *st) {
     (void)lua_getfield(L, t, lg_globals[i]);
     lua_rawseti(L, -2, i + 1);
   }
-  st->env_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  st->refs.env = luaL_ref(L, LUA_REGISTRYINDEX);
 #if LG_HAS_FENV
   lg_clear_stock_globals(L);
 #endif
   lua_newtable(L); /* between runs; nothing of the stock globals stays reachable */
   lua_pushvalue(L, -1);
-  st->idle_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  st->refs.idle = luaL_ref(L, LUA_REGISTRYINDEX);
   lg_set_globals(L);
   lg_name_functions(L, t);
   lua_pushboolean(L, 0);

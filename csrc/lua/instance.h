@@ -12,4 +12,4 @@
 #define LG_INSTANCE_NAME LG_TEXT(LG_INSTANCE)
 #define LG_JIT_ENGINE_OFF 0x0000 /* luaJIT_setmode: LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF */
 
-#include "../guard/ops.h"
+#include "../guard/ops_table.h"

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "arena_heap.h"
+#include "arena_huge.h"
 #include "arena_segment.h"
 #include "pages.h"
 

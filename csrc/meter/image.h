@@ -15,18 +15,6 @@
 
 #include "arena.h"
 
-/* Begins the mapping of a huge block. A mapping that is there is taken though it is larger than the block, so that a table
- * which grows to the size of the last one does so without a copy or a call of the system. */
-struct lg_huge {
-  size_t size; /* of the mapping */
-  size_t used; /* of the block, which follows */
-  struct lg_huge *next, *prev;
-  struct lg_huge *next_stray, *prev_stray; /* while it is a stray */
-  int in_image;
-};
-
-#define LG_HUGE_HEADER ((size_t)64) /* a cache line: what blocks this large were aligned to, they still are */
-
 struct lg_image {
   unsigned char *data; /* the C library's; NULL while there is no image */
   size_t size;         /* bytes at data */

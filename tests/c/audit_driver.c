@@ -111,7 +111,7 @@ int main(int argc, char **argv) {
   void *getfenv = handle == NULL ? NULL : lg_library_find(handle, "lua_getfenv");
   memcpy(&audit_getfenv, &getfenv, sizeof getfenv);
   struct lg_state *st = ops == NULL ? NULL : lg_state_new(ops, 1, names, 0, NULL);
-  if (st == NULL || ops->open(st) != LG_OK) {
+  if (st == NULL || ops->open(st, NULL) != LG_OK) {
     fprintf(stderr, "no Lua: %s\n", missing);
     return 2;
   }

@@ -34,7 +34,7 @@ static void lg_fz_start(void) {
   if (path == NULL || lg_drv_resolve(path) != 0) abort();
   lg_fz_state = lg_drv_state();
   if (lg_fz_state == NULL) abort();
-  state.stack_floor = lg_c_floor();
+  state.floors.lua = lg_c_floor();
   lua_pushcfunction(lg_fz_state, lg_fz_open);
   if (lua_pcall(lg_fz_state, 0, 0, 0) != LUA_OK) abort();
 }

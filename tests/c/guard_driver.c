@@ -111,7 +111,7 @@ static struct lg_state *open_state(const struct lg_ops *ops, setallocf_fn setall
   static const char *const environ_pairs[] = {"GIVEN", "yes"};
   struct lg_state *st = lg_state_new(ops, 3, names, 1, environ_pairs);
   if (st == NULL) return NULL;
-  if (ops->open(st) != LG_OK) {
+  if (ops->open(st, NULL) != LG_OK) {
     lg_state_free(st);
     return NULL;
   }
@@ -126,9 +126,9 @@ static void check_usable(struct lg_state *st, size_t base, const char *name, uns
   for (int i = 0; i < 2; i++) {
     int outcome = run(st, "return 6 * 7", &rp);
     int64_t answer = 0;
-    if (st->output.len == 9) memcpy(&answer, st->output.data + 1, 8);
+    if (st->answer.output.len == 9) memcpy(&answer, st->answer.output.data + 1, 8);
     double number = 0;
-    if (st->output.len == 9) memcpy(&number, st->output.data + 1, 8);
+    if (st->answer.output.len == 9) memcpy(&number, st->answer.output.data + 1, 8);
     if (outcome != LG_RUN_OK || answer != 42) {
       fprintf(stderr, "%s, allocation %lu: the next run gives outcome %d, %lld\n", name, k, outcome, (long long)answer);
       lg_test_failures++;
@@ -157,7 +157,7 @@ static void sweep(struct lg_state *st, int i, size_t base, int on, unsigned long
     }
     check_usable(st, base, scripts[i].name, k);
     lg_test_checks++;
-    if (seen < k) return;     /* the run no longer gets as far as the allocation that is to fail */
+    if (seen < k) return; /* the run no longer gets as far as the allocation that is to fail */
     if (k > dense) k += k / 16;
   }
 }
@@ -171,7 +171,8 @@ static void check_bad_context(struct lg_state *st) {
   context.data = &bad;
   context.len = 1;
   CHECK(run(st, "return 1", &rp) == LG_RUN_ERROR);
-  CHECK(st->message.len == sizeof expected - 1 && memcmp(st->message.data, expected, sizeof expected - 1) == 0);
+  CHECK(st->answer.message.len == sizeof expected - 1 &&
+        memcmp(st->answer.message.data, expected, sizeof expected - 1) == 0);
   context = good;
 }
 
@@ -204,7 +205,7 @@ int main(int argc, char **argv) {
     CHECK(outcome == scripts[i].expected);
     if (argc == 3)
       printf("%-26s outcome %d, %zu bytes, message '%.*s'\n", scripts[i].name, outcome, rp.peak_bytes - rp.start_bytes,
-             (int)st->message.len, st->message.data == NULL ? "" : (const char *)st->message.data);
+             (int)st->answer.message.len, st->answer.message.data == NULL ? "" : (const char *)st->answer.message.data);
   }
   check_bad_context(st);
   size_t base = st->meter.current;

@@ -69,7 +69,7 @@ static int64_t lg_alarm_at; /* under the mutex: when it is to; INT64_MAX for nev
 
 static void lg_interrupt_now(void) {
   atomic_store(&lg_alarm_cpu, lg_cpu_clock_ns(lg_cpu_clock));
-  atomic_store(&state.interrupt, LG_INT_TIMEOUT);
+  atomic_store(&state.ending.flag, LG_INT_TIMEOUT);
 }
 
 static void lg_alarms(void) {
@@ -115,7 +115,7 @@ static int lg_drv_since_interrupt(lua_State *L) {
 
 static int lg_drv_calm(lua_State *L) {
   lg_set_alarm(INT64_MAX);
-  lua_pushboolean(L, atomic_exchange(&state.interrupt, LG_INT_NONE) != LG_INT_NONE);
+  lua_pushboolean(L, atomic_exchange(&state.ending.flag, LG_INT_NONE) != LG_INT_NONE);
   return 1;
 }
 
@@ -291,7 +291,7 @@ int lg_driver_main(int argc, char **argv) {
     fprintf(stderr, "no thread\n");
     return 2;
   }
-  state.stack_floor = lg_c_floor();
+  state.floors.lua = lg_c_floor();
   lua_pushcfunction(L, lg_drv_body);
   lua_pushlightuserdata(L, argv + 2);
   int status = lua_pcall(L, 1, 0, 0);

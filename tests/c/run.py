@@ -2,7 +2,7 @@
 
 Each is one program without Python, built from its own file and the sources it names, with warnings as errors: once
 under AddressSanitizer and UndefinedBehaviorSanitizer, and once without (a sanitizer replaces malloc, so some figures
-can be checked without it only). --plain leaves the sanitizers out, for compilers that have none, such as musl-gcc.
+can be checked without it only). Those with threads are run under ThreadSanitizer too. --plain leaves the sanitizers out, for compilers that have none, such as musl-gcc.
 --whole makes the sweep of refused allocations (guard_sweep.py) whole.
 CC chooses the compiler, CFLAGS adds to its arguments; LUAGAUGE_C_TEST_DIR names a directory to build in, which is kept.
 For another CPU or system LUAGAUGE_C_TEST_RUNNER is the command that runs a program and LUAGAUGE_C_TEST_PLATFORM says which
@@ -33,7 +33,8 @@ SANITIZERS = [
     "-fno-omit-frame-pointer",
     "-DLG_TEST_SANITIZED",
 ]
-VARIANTS = {"sanitized": SANITIZERS, "plain": []}
+THREADS = ["-fsanitize=thread", "-fno-omit-frame-pointer", "-DLG_TEST_SANITIZED"]
+VARIANTS = {"sanitized": SANITIZERS, "plain": [], "threads": THREADS}
 TIMEOUT_S = 300
 
 
@@ -46,6 +47,8 @@ class Program:
     flags: tuple[str, ...] = ()
     platforms: tuple[str, ...] = ()
     """The values of sys.platform that it can run on; none: all."""
+    threads: bool = False
+    """Whether it has several, for ThreadSanitizer."""
 
     @property
     def wraps(self) -> bool:
@@ -56,6 +59,8 @@ class Program:
 ARENA = (
     "meter/arena.c",
     "meter/arena_heap.c",
+    "meter/arena_huge.c",
+    "meter/arena_keep.c",
     "meter/arena_range.c",
     "meter/arena_segment.c",
     "meter/arena_slab.c",
@@ -69,7 +74,14 @@ ARENA = (
 GUARD = (
     "os/library_posix.c",
     "guard/watchdog.c",
+    "guard/watch_due.c",
+    "guard/watch_fork.c",
+    "guard/watch_thread.c",
     "guard/tell_posix.c",
+    "guard/chain_posix.c",
+    "guard/thread_posix.c",
+    "guard/ending.c",
+    "guard/kept.c",
     "guard/state.c",
     "guard/stackfloor_posix.c",
     "guard/hardstop.c",
@@ -119,7 +131,8 @@ PROGRAMS = (
     Program("test_arena", ARENA, ("-DLG_TEST_FAULTS", "-pthread"), ("linux", "darwin", "win32")),
     Program("test_arena_giving_back", ARENA, ("-DLG_TEST_FAULTS", "-pthread"), ("linux", "darwin", "win32")),
     Program("test_arena_refusals", ARENA, ("-DLG_TEST_FAULTS", "-pthread"), ("linux", "darwin", "win32")),
-    Program("test_image", ARENA, ("-DLG_TEST_FAULTS", "-pthread"), ("linux", "darwin", "win32")),
+    Program("test_image", ARENA, ("-DLG_TEST_FAULTS", "-pthread"), ("linux", "darwin", "win32"), threads=True),
+    Program("test_threads", (*GUARD, *ARENA), ("-pthread", "-ldl"), ("linux",), threads=True),
     Program("test_os_faults", (*GUARD, *ARENA), ("-pthread", "-ldl", *WRAPPED), ("linux",)),
     Program("test_windows_faults", (*GUARD, *ARENA), WRAPPED_ON_WINDOWS, ("win32",)),
     Program("test_meter", ("meter/meter.c", *ARENA), ("-DLG_TEST_FAULTS", "-pthread"), ("linux", "darwin", "win32")),
@@ -151,7 +164,12 @@ def of_scripts(names: list[str], options: list[str]) -> dict[str, list[str]]:
 def of_programs(names: list[str], variants: list[str], folder: str) -> dict[str, list[str]]:
     """Return the commands that build and run programs, by what they are called."""
     one = [sys.executable, str(Path(__file__).resolve()), "--one", folder]
-    return {f"{name} ({variant})": [*one, name, variant] for name in names for variant in variants}
+    return {
+        f"{name} ({variant})": [*one, name, variant]
+        for name in names
+        for variant in variants
+        if variant != "threads" or BY_NAME[name].threads
+    }
 
 
 def run_all(commands: dict[str, list[str]]) -> list[str]:
@@ -206,7 +224,7 @@ def main(arguments: list[str]) -> int:
         folder, name, variant = arguments[1:]
         return 0 if build_and_run(BY_NAME[name], Path(folder), variant) else 1
     names = [argument for argument in arguments if argument not in {"--plain", "--whole"}]
-    variants = ["plain"] if "--plain" in arguments else ["sanitized", "plain"]
+    variants = ["plain"] if "--plain" in arguments else list(VARIANTS)
     unknown = sorted(set(names) - {*BY_NAME, *SCRIPTS})
     if unknown:
         print(

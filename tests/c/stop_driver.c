@@ -27,7 +27,7 @@ static const struct lg_ops *ops;
 
 static struct lg_state *open_state(void) {
   struct lg_state *st = lg_state_new(ops, 0, NULL, 0, NULL);
-  if (st != NULL && ops->open(st) == LG_OK) return st;
+  if (st != NULL && ops->open(st, NULL) == LG_OK) return st;
   fprintf(stderr, "no state\n");
   exit(2);
 }
@@ -51,9 +51,9 @@ static int run(struct lg_state *st, const char *source, int64_t timeout_ns, int6
 
 /* A run's output, which must be a short string, as it is encoded. */
 static size_t text_of(const struct lg_state *st, char *text, size_t size) {
-  size_t length = st->output.len;
-  if (length < 3 || st->output.data[0] != LG_W_STR || length >= size) return 0;
-  memcpy(text, st->output.data, length);
+  size_t length = st->answer.output.len;
+  if (length < 3 || st->answer.output.data[0] != LG_W_STR || length >= size) return 0;
+  memcpy(text, st->answer.output.data, length);
   text[length] = '\0';
   return length;
 }
@@ -154,7 +154,7 @@ static void stop_often(const char *step, int stops, int begins_ms, int spread_ms
   lg_thread_join(&other);
   CHECK(formatted > 0);
   CHECK_INT(wrong, 0);
-  CHECK_INT(st->hard_stops, thrown_away);
+  CHECK_INT(st->ending.hard_stops, thrown_away);
   /* LuaJIT's steps begin late and are over soon, so that few of its runs are due in one. */
   if (lg_state_no_stop(st) == NULL && stops >= 100 && ops->jit == 0) CHECK(thrown_away > stops / 20);
   printf("%s: %d runs ended, %d by throwing the state away; meanwhile %lu times 3,000 numbers formatted\n",

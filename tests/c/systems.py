@@ -18,6 +18,8 @@ SUFFIX = ".exe" if WINDOWS else ""
 """Of a program's name."""
 OF_POSIX = ("-pthread", "-ldl")
 """Flags that Windows has no need of."""
+WITH_SIGNALS = frozenset({"guard/chain_posix.c", "guard/thread_posix.c"})
+"""Sources that Windows, which has no signals, has nothing in place of."""
 MINGW_UCRT = (
     "-D_UCRT", "-D__USE_MINGW_ANSI_STDIO=0", "-Wno-format", "-static-libgcc", "-nodefaultlibs",
     "-Wl,--start-group", "-lucrt", "-lmingw32", "-lgcc", "-lgcc_eh", "-lmingwex", "-lkernel32", "-Wl,--end-group",
@@ -30,7 +32,8 @@ def files(names: tuple[str, ...]) -> tuple[str, ...]:
     """Return the sources of csrc/ for this system, given those for Linux."""
     if not WINDOWS:
         return names
-    return tuple(name.replace("_posix.c", "_windows.c").replace("_elf.c", "_windows.c") for name in names)
+    wanted = (name for name in names if name not in WITH_SIGNALS)
+    return tuple(name.replace("_posix.c", "_windows.c").replace("_elf.c", "_windows.c") for name in wanted)
 
 
 def flags(given: tuple[str, ...]) -> tuple[str, ...]:

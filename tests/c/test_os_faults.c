@@ -1,5 +1,5 @@
-/* Every call to the system that watchdog.c, state.c, hardstop.c, stackfloor.c, cputime_posix.c, buf.c and the meter make fails in
- * turn: once alone, and from that one on. Nothing hangs, nothing crashes, the status is right, and all is as good as new
+/* Every call to the system that the watchdog, telling a thread, the hard stop, stackfloor_posix.c, cputime_posix.c, state.c, buf.c
+ * and the meter make fails in turn: once alone, and from that one on. Nothing hangs, nothing crashes, the status is right, and all is as good as new
  * as soon as the system is. run.py links this with -Wl,--wrap for each function named in faults/calls_posix.h. */
 #define _GNU_SOURCE
 #include <limits.h>
@@ -84,14 +84,14 @@ static unsigned long ticked_run(unsigned long at, int on) {
   if (begin(st, 0, 0, &os_error) == LG_OK) {
     for (int call = 0; call < 4; call++) {
       lg_watch_leave(&st->watch);
-      atomic_store(&st->interrupt, LG_INT_NONE);
+      atomic_store(&st->ending.flag, LG_INT_NONE);
       do CHECK_INT(poll(NULL, 0, 5), 0);
       while (!atomic_load(&st->watch.owed) && atomic_load(&refusals) == 0);
-      CHECK_INT(atomic_load(&st->interrupt), LG_INT_NONE);
+      CHECK_INT(atomic_load(&st->ending.flag), LG_INT_NONE);
       CHECK(lg_watch_return(&st->watch) || atomic_load(&refusals) > 0);
     }
-    while (atomic_load(&st->interrupt) == LG_INT_NONE && atomic_load(&refusals) == 0) continue;
-    CHECK(atomic_load(&st->interrupt) == LG_INT_TICK || atomic_load(&refusals) > 0);
+    while (atomic_load(&st->ending.flag) == LG_INT_NONE && atomic_load(&refusals) == 0) continue;
+    CHECK(atomic_load(&st->ending.flag) == LG_INT_TICK || atomic_load(&refusals) > 0);
     lg_watch_end(&st->watch);
   }
   unsigned long made = end_faults();

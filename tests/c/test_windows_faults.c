@@ -49,13 +49,13 @@ static unsigned long ticked_run(unsigned long at, int on) {
   if (status == LG_OK) {
     for (int call = 0; call < 3; call++) {
       lg_watch_leave(&st->watch);
-      atomic_store(&st->interrupt, LG_INT_NONE);
+      atomic_store(&st->ending.flag, LG_INT_NONE);
       for (int i = 0; i < 1000 && !atomic_load(&st->watch.owed) && atomic_load(&refusals) == 0; i++) Sleep(2);
-      CHECK_INT(atomic_load(&st->interrupt), LG_INT_NONE);
+      CHECK_INT(atomic_load(&st->ending.flag), LG_INT_NONE);
       CHECK(lg_watch_return(&st->watch) || atomic_load(&refusals) > 0);
     }
-    while (atomic_load(&st->interrupt) == LG_INT_NONE) continue;
-    CHECK_INT(atomic_load(&st->interrupt), LG_INT_TICK);
+    while (atomic_load(&st->ending.flag) == LG_INT_NONE) continue;
+    CHECK_INT(atomic_load(&st->ending.flag), LG_INT_TICK);
     lg_watch_end(&st->watch);
   } else {
     check_unwatched(st, status, os_error);

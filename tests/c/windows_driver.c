@@ -34,7 +34,7 @@ static int count_words(void *host) {
 static struct lg_state *open_state(void) {
   static const char *const names[] = {"host"};
   struct lg_state *st = lg_state_new(ops, 1, names, 0, NULL);
-  if (st != NULL && ops->open(st) == LG_OK) return st;
+  if (st != NULL && ops->open(st, NULL) == LG_OK) return st;
   fprintf(stderr, "no state\n");
   exit(2);
 }
@@ -85,10 +85,10 @@ static void run_here(void) {
   struct lg_report rp;
   struct lg_state *st = open_state();
   small.outcome = run(st, small.source, 2000 * MILLISECOND, &rp);
-  size_t n = st->message.len < sizeof small.message ? st->message.len : sizeof small.message - 1;
-  memcpy(small.message, st->message.data == NULL ? "" : (const char *)st->message.data, n);
+  size_t n = st->answer.message.len < sizeof small.message ? st->answer.message.len : sizeof small.message - 1;
+  memcpy(small.message, st->answer.message.data == NULL ? "" : (const char *)st->answer.message.data, n);
   small.message[n] = '\0';
-  small.answer_is_right = st->output.len > 0 && st->output.data[0] == LG_W_TRUE;
+  small.answer_is_right = st->answer.output.len > 0 && st->answer.output.data[0] == LG_W_TRUE;
   lg_state_free(st);
 }
 
@@ -240,8 +240,8 @@ static int run_debugged(void) {
               LG_RUN_TIMEOUT);
     CHECK_INT(run(st, "local ok, e = pcall(error, 'x') return ok == false", 0, &rp), LG_RUN_OK);
   }
-  CHECK(words > 0 && (ops->jit != 0 || st->hard_stops > 0)); /* LuaJIT's steps are short */
-  fprintf(stderr, "debugged: %llu hard stops, %lu ticks\n", (unsigned long long)st->hard_stops, words);
+  CHECK(words > 0 && (ops->jit != 0 || st->ending.hard_stops > 0)); /* LuaJIT's steps are short */
+  fprintf(stderr, "debugged: %llu hard stops, %lu ticks\n", (unsigned long long)st->ending.hard_stops, words);
   lg_state_free(st);
   return lg_test_finish("windows_driver, debugged");
 }

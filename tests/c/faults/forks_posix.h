@@ -20,7 +20,7 @@ static int64_t cpu_here(void) {
 static void end_forked(struct lg_state *st, int by) {
   static const int reasons[] = {LG_INT_HOST, LG_INT_TIMEOUT, LG_INT_CPU};
   if (by == BY_HOST) CHECK_INT(lg_state_interrupt(st, LG_INT_HOST), 1);
-  while (by == BY_CPU && atomic_load(&st->interrupt) == LG_INT_NONE) continue; /* CPU time */
+  while (by == BY_CPU && atomic_load(&st->ending.flag) == LG_INT_NONE) continue; /* CPU time */
   CHECK_INT(until_fired(st), reasons[by]);
 }
 

@@ -37,7 +37,7 @@ static unsigned long cpu_run(unsigned long at, int on) {
   begin_faults(at, on);
   int status = begin(st, 0, 2 * MILLISECOND, &os_error);
   if (status == LG_OK) {
-    while (atomic_load(&st->interrupt) == LG_INT_NONE) continue; /* CPU time */
+    while (atomic_load(&st->ending.flag) == LG_INT_NONE) continue; /* CPU time */
     CHECK_INT(until_fired(st), LG_INT_CPU);
   } else {
     check_unwatched(st, status, os_error);
@@ -58,7 +58,7 @@ static unsigned long still_run(unsigned long at, int on) {
   begin_faults(at, on);
   int status = begin(st, 0, 0, &os_error);
   if (status == LG_OK) {
-    while (atomic_load(&st->interrupt) != LG_INT_STILL) continue; /* CPU time; it is asked in between */
+    while (atomic_load(&st->ending.flag) != LG_INT_STILL) continue; /* CPU time; it is asked in between */
     CHECK_INT(until_fired(st), LG_INT_STILL);
   } else {
     check_unwatched(st, status, os_error);
@@ -72,7 +72,8 @@ static unsigned long still_run(unsigned long at, int on) {
 /* What stands for a long step of Lua's: it looks at nothing but whether the system is of any help. */
 static void long_step(void *ud) {
   const struct lg_state *st = ud;
-  while (st->stop.text != NULL && (atomic_load(&refusals) == 0 || atomic_load(&st->interrupt) == LG_INT_NONE)) continue;
+  while (st->stop.text != NULL && (atomic_load(&refusals) == 0 || atomic_load(&st->ending.flag) == LG_INT_NONE))
+    continue;
 }
 
 /* A run that does not end is given up, and its thread goes on as after any other. */

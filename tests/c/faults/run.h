@@ -37,7 +37,7 @@ static int begin(struct lg_state *st, int64_t timeout_ns, int64_t cpu_ns, int *o
   int64_t deadline = timeout_ns == 0 ? INT64_MAX : now + timeout_ns;
   const struct lg_watch_limits limits = {deadline, cpu_ns, tick_every_ns, insist, moves};
   *os_error = 0;
-  atomic_store(&st->interrupt, LG_INT_NONE);
+  atomic_store(&st->ending.flag, LG_INT_NONE);
   lg_stop_here(&st->stop);
   st->stop.told_ns = 0;
   return lg_watch_begin(&st->watch, now, &limits, &lg_state_calls, os_error);
@@ -45,9 +45,9 @@ static int begin(struct lg_state *st, int64_t timeout_ns, int64_t cpu_ns, int *o
 
 /* Until something ends the run. One that nothing ends is the hang that a round's patience is for. */
 static int until_fired(struct lg_state *st) {
-  while (atomic_load(&st->interrupt) == LG_INT_NONE) rest();
+  while (atomic_load(&st->ending.flag) == LG_INT_NONE) rest();
   lg_watch_end(&st->watch);
-  return atomic_load(&st->interrupt);
+  return atomic_load(&st->ending.flag);
 }
 
 /* What must hold of a run that did not begin. */

@@ -1,0 +1,15 @@
+/* What a run leaves for the host to read, until the next call.
+ *
+ * Contract: the run's own thread writes it; what is left out when memory is refused is said where it is written. */
+#ifndef LG_ANSWER_H
+#define LG_ANSWER_H
+
+#include "buf.h"
+
+struct lg_answer {
+  struct lg_buf output;    /* wire bytes (pack.h) */
+  struct lg_buf message;   /* of what failed (failure.h) */
+  struct lg_buf traceback; /* of where it failed (place.h) */
+};
+
+#endif

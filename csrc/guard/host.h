@@ -1,0 +1,16 @@
+/* What the host gives a state for its scripts: its functions.
+ *
+ * Contract: the names are the state's own copies, and do not change while it lives. `args` and `result` belong to the call in
+ * progress (host_call.h), on the run's thread. */
+#ifndef LG_HOST_H
+#define LG_HOST_H
+
+#include "buf.h"
+
+struct lg_host {
+  int function_count; /* one whose name has a dot is for the prelude, not for scripts */
+  char **function_names;
+  struct lg_buf args, result; /* wire bytes of the call in progress */
+};
+
+#endif
