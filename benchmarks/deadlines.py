@@ -17,6 +17,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from luas import HAVE_CLOSE, HAVE_INTEGERS, HAVE_LEN
+
 from benchmarks.figures import Effort, Figure
 from benchmarks.method import percentile, quiet
 from luagauge import LUA_VERSIONS, LuaEngine, ScriptConfig, ScriptTimeoutError
@@ -27,10 +29,7 @@ MILLISECOND_NS = 1e6
 TARGET_P50_MS, TARGET_P99_MS = 0.2, 2.0
 TARGET_COST, BOUND_COST = 1.005, 1.01
 TIMEOUT_COUNTED_MS = 600_000.0  # under valgrind everything takes some fifty times as long
-WITH_LEN = frozenset({"5.2", "5.3", "5.4", "5.5"})
-WITH_MOVE = frozenset({"5.3", "5.4", "5.5"})
-WITH_CLOSE = frozenset({"5.4", "5.5"})
-WITH_CHAINS = frozenset({"5.4"})  # the others call a function at once, or give up after a few links
+WITH_CHAINS = ("5.4",)  # the others call a function at once, or give up after a few links
 ROOT = Path(__file__).parent.parent
 
 # A table that says it is endless, where the table functions believe that (5.3 and later).
@@ -55,7 +54,7 @@ class Kind:
 
     name: str
     source: str
-    luas: frozenset[str] | None = None
+    luas: tuple[str, ...] | None = None
     heap: bool = False
 
 
@@ -68,7 +67,7 @@ KINDS = (
     Kind("many coroutines", "while true do coroutine.wrap(function() coroutine.yield() end)() end"),
     Kind("an xpcall handler", "while true do xpcall(error, function() while true do end end) end"),
     Kind("__close", """while true do pcall(function()
-      local c <close> = setmetatable({}, {__close = function() while true do end end}) end) end""", WITH_CLOSE),
+      local c <close> = setmetatable({}, {__close = function() while true do end end}) end) end""", HAVE_CLOSE),
     Kind("__tostring of the error", "error(setmetatable({}, {__tostring = function() while true do end end}))"),
     Kind("__index", "return setmetatable({}, {__index = function() while true do end end}).x"),
     Kind("__concat and __lt", """local m = {} m.__concat = function(a, b) return a < b end
@@ -77,12 +76,12 @@ KINDS = (
     Kind("a pattern bomb", "return (('a'):rep(40)):find(('a?'):rep(40) .. ('a'):rep(40) .. 'b')"),
     Kind("a gsub bomb", "return (('a'):rep(40)):gsub(('a?'):rep(40) .. ('a'):rep(40) .. 'b', '')"),
     Kind("gsub callbacks", "while true do ('abc'):gsub('.', function(c) return c end) end"),
-    Kind("table.concat, lying __len", ENDLESS + "table.concat(endless)", WITH_MOVE),
+    Kind("table.concat, lying __len", ENDLESS + "table.concat(endless)", HAVE_INTEGERS),
     Kind("table.insert, lying __len", """table.insert(setmetatable({}, {__len = function()
-      return math.maxinteger - 1 end}), 1, 0)""", WITH_MOVE),
-    Kind("table.remove, lying __len", ENDLESS + "table.remove(endless, 1)", WITH_MOVE),
-    Kind("table.move", "table.move({}, 1, math.tointeger(2 ^ 62), 1)", WITH_MOVE),
-    Kind("table.sort, lying length", LONG + "table.sort(long, function() return false end)", WITH_LEN),
+      return math.maxinteger - 1 end}), 1, 0)""", HAVE_INTEGERS),
+    Kind("table.remove, lying __len", ENDLESS + "table.remove(endless, 1)", HAVE_INTEGERS),
+    Kind("table.move", "table.move({}, 1, math.tointeger(2 ^ 62), 1)", HAVE_INTEGERS),
+    Kind("table.sort, lying length", LONG + "table.sort(long, function() return false end)", HAVE_LEN),
     Kind("table.sort", """local t = {} for i = 1, 300 do t[i] = i % 7 end
       while true do table.sort(t, function(a, b) return a > b end) end"""),
     Kind("table.concat", "local t = {} for i = 1, 5000 do t[i] = 'x' end while true do table.concat(t) end"),
@@ -91,7 +90,7 @@ KINDS = (
     Kind("string.format with widths", """local n, f = {}, {} for i = 1, 200 do n[i] = 1e300 + i f[i] = '%99.99f' end
       f = table.concat(f) local unpack = unpack or table.unpack while true do f:format(unpack(n)) end"""),
     Kind("gmatch", "for _ in (('a'):rep(1e6)):gmatch('.-b') do end"),
-    Kind("utf8.len", "local s = ('x'):rep(1e6) while true do utf8.len(s) end", WITH_MOVE),
+    Kind("utf8.len", "local s = ('x'):rep(1e6) while true do utf8.len(s) end", HAVE_INTEGERS),
     Kind("a chain of __call", "local t = {} t.__call = t setmetatable(t, t) while true do pcall(t) end", WITH_CHAINS),
     Kind("load with a reader", "load(function() return ' ' end)"),
     Kind("collectgarbage", "while true do collectgarbage() end"),

@@ -7,7 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from luagauge import LUA_VERSIONS, LuaEngine, ScriptConfig, ScriptResult
+from luas import PUC
+
+from luagauge import LuaEngine, ScriptConfig, ScriptResult, _finder
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,7 @@ class Version:
 
 
 VERSIONS = (
-    *(Version(lua, lua, f"lua{lua.replace('.', '')}") for lua in LUA_VERSIONS if not lua.startswith("luajit")),
+    *(Version(lua, lua, _finder.MODULES[lua]) for lua in PUC),
     Version("LuaJIT 2.1", "luajit2.1", "luajit21"),
     Version("LuaJIT 2.1, both interpreted", "luajit2.1", "luajit21", "jit.off()"),
 )

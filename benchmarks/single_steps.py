@@ -17,6 +17,8 @@ import random
 import time
 from dataclasses import dataclass
 
+from luas import HAVE_EPHEMERONS
+
 from luagauge import LUA_VERSIONS, LuaEngine, LuaScript, ScriptConfig, ScriptTimeoutError
 
 MIB = 1 << 20
@@ -55,11 +57,10 @@ COLLIDING = {
     "local key = (j * M - e) / 2^31 * 2^e if key % 1 ~= 0 then t[key] = true end end end",
     "5.4": "local M, t = (2^18 // 1 | 0) - 1, {{}} for i = 1, 2^17 + 1 do t[i * M] = true end",
 }
-SINCE_52 = tuple(lua for lua in LUA_VERSIONS if lua in {"5.2", "5.3", "5.4", "5.5"})
 STEPS = (
     *(Step(LUA, f"colliding keys, {lua}", "", 0, 1, text.format(), (lua,)) for lua, text in COLLIDING.items()),
     Step(LUA, "a chain of __call", "", 0, 1, "local t = {} t.__call = t setmetatable(t, t) pcall(t)", ("5.4",)),
-    Step(LUA, "collecting a chain of weak keys", CHAIN, 0.3, 150, "collectgarbage()", SINCE_52),
+    Step(LUA, "collecting a chain of weak keys", CHAIN, 0.3, 150, "collectgarbage()", HAVE_EPHEMERONS),
     Step(LUA, "a hash grows", NUMBERS, 0.1, 16, "local u = {} for i = 1, #t / 2 do u[-i] = i end"),
     Step(LUA, "collectgarbage(), tables", TABLES, 0.5, TABLE_BYTES, "collectgarbage()"),
     Step(LUA, "collectgarbage(), one table", NUMBERS, 0.4, 16, "collectgarbage()"),
@@ -77,7 +78,7 @@ STEPS = (
     Step(LEFT, "strings", STRINGS, 0.6, TABLE_BYTES, ""),
     Step(LEFT, "coroutines", COROUTINES, 0.6, 1100, ""),
     Step(LEFT, "one array", NUMBERS, 0.4, 16, ""),
-    Step(LEFT, "a chain of weak keys", CHAIN, 0.3, 150, "", SINCE_52),
+    Step(LEFT, "a chain of weak keys", CHAIN, 0.3, 150, "", HAVE_EPHEMERONS),
 )
 
 

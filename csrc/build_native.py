@@ -10,41 +10,51 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import cffi
 
+
+class System(NamedTuple):
+    """How the names of a system's own files end, by contract."""
+
+    probe: tuple[str, ...] = ("unsupported",)
+    cputime: str = "posix"
+    machine: str = "elf"
+    others: str = "posix"
+
+
+SYSTEMS = {
+    "linux": System(probe=("linux", "procfs")),
+    "darwin": System(probe=("macos",), cputime="macos", machine="macos"),
+    "win32": System(probe=("windows",), cputime="windows", machine="windows", others="windows"),
+}
+"""By Python's name for the platform; one that is not here is taken for a POSIX system without a probe."""
+SYSTEM = SYSTEMS.get(sys.platform, System())
+
 # One list per room of csrc/.
 CORE_SOURCES = ["csrc/core.c"]
-PROBE_SOURCES = {
-    "linux": ["csrc/probe/linux.c", "csrc/probe/procfs.c"],
-    "darwin": ["csrc/probe/macos.c"],
-    "win32": ["csrc/probe/windows.c"],
-}.get(sys.platform, ["csrc/probe/unsupported.c"])
-
-# What one system does in its own way: the file of a contract whose name ends like this.
-WINDOWS, MACOS = sys.platform == "win32", sys.platform == "darwin"
-SYSTEM = "windows" if WINDOWS else "posix"
-MACHINE = "windows" if WINDOWS else "macos" if MACOS else "elf"
-OS_SOURCES = [*(f"csrc/os/{name}_{SYSTEM}.c" for name in ("clock", "library", "sync"))]
+PROBE_SOURCES = [f"csrc/probe/{name}.c" for name in SYSTEM.probe]
+OS_SOURCES = [f"csrc/os/{name}_{SYSTEM.others}.c" for name in ("clock", "library", "sync")]
 METER_SOURCES = [
     *sorted(path.as_posix() for path in Path("csrc/meter").glob("*.c") if not path.name.startswith("pages_")),
-    f"csrc/meter/pages_{SYSTEM}.c",
+    f"csrc/meter/pages_{SYSTEM.others}.c",
 ]
 GUARD_SOURCES = [
     "csrc/guard/buf.c",
-    "csrc/guard/cputime_macos.c" if MACOS else f"csrc/guard/cputime_{SYSTEM}.c",
+    f"csrc/guard/cputime_{SYSTEM.cputime}.c",
     "csrc/guard/ending.c",
     "csrc/guard/hardstop.c",
     "csrc/guard/kept.c",
-    f"csrc/guard/machine_{MACHINE}.c",
-    f"csrc/guard/stackfloor_{SYSTEM}.c",
+    f"csrc/guard/machine_{SYSTEM.machine}.c",
+    f"csrc/guard/stackfloor_{SYSTEM.others}.c",
     "csrc/guard/state.c",
-    f"csrc/guard/tell_{SYSTEM}.c",
+    f"csrc/guard/tell_{SYSTEM.others}.c",
     "csrc/guard/watch_due.c",
     "csrc/guard/watch_fork.c",
     "csrc/guard/watch_thread.c",
     "csrc/guard/watchdog.c",
-    *([] if WINDOWS else ["csrc/guard/chain_posix.c", "csrc/guard/thread_posix.c"]),
+    *(f"csrc/guard/{name}_posix.c" for name in ("chain", "thread") if SYSTEM.others == "posix"),
 ]
 # resolve.c, and the core once per Lua version.
 LUA_SOURCES = sorted(path.as_posix() for path in Path("csrc/lua").glob("*.c"))
@@ -66,7 +76,8 @@ FAST_SOURCES = [
     "csrc/fast/decode.c",
     "csrc/guard/buf.c",
 ]
-NATIVE_HEADERS = ["lg_core.h", "lg_status.h", "probe/lg_probe.h", "guard/outcome.h", "guard/signal.h", "guard/wire.h"]
+ENUMERATIONS = ["lg_status.h", "guard/outcome.h"]
+NATIVE_HEADERS = [*ENUMERATIONS, "lg_core.h", "probe/lg_probe.h", "guard/signal.h", "guard/wire.h"]
 NATIVE_MACROS: list[tuple[str, str | None]] = []
 FAST_MACROS: list[tuple[str, str | None]] = []
 
@@ -90,6 +101,9 @@ if os.environ.get("LUAGAUGE_COVERAGE") == "1":
     LINK_ARGS += ["--coverage"]
 
 ffibuilder = cffi.FFI()
+for name in ENUMERATIONS:  # cffi reads declarations, and no lines of the preprocessor
+    declared = Path("csrc", name).read_text(encoding="utf-8")
+    ffibuilder.cdef("".join(line for line in declared.splitlines(keepends=True) if not line.startswith("#")))
 ffibuilder.cdef(Path("csrc/native.cdef.txt").read_text(encoding="utf-8"))
 # py_limited_api is left to cffi: it asks for the stable ABI except on debug and free-threaded builds, which have none.
 ffibuilder.set_source(

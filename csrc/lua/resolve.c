@@ -6,23 +6,21 @@
 #include "../os/library.h"
 #include "lg_status.h"
 
-typedef const struct lg_ops *(*resolve_fn)(void *(*lookup)(void *, const char *), void *handle, const char **missing);
+/* Every instance: a file lua*.c beside this one, which lg_<instance>_resolve() is in (guard/ops.h). */
+#define LG_INSTANCES(X) X(lua51) X(lua52) X(lua53) X(lua54) X(lua55) X(luajit20) X(luajit21)
 
-const struct lg_ops *lg_lua51_resolve(void *(*)(void *, const char *), void *, const char **);
-const struct lg_ops *lg_lua52_resolve(void *(*)(void *, const char *), void *, const char **);
-const struct lg_ops *lg_lua53_resolve(void *(*)(void *, const char *), void *, const char **);
-const struct lg_ops *lg_lua54_resolve(void *(*)(void *, const char *), void *, const char **);
-const struct lg_ops *lg_lua55_resolve(void *(*)(void *, const char *), void *, const char **);
-const struct lg_ops *lg_luajit20_resolve(void *(*)(void *, const char *), void *, const char **);
-const struct lg_ops *lg_luajit21_resolve(void *(*)(void *, const char *), void *, const char **);
+#define LG_DECLARE(name)                                                                                               \
+  const struct lg_ops *lg_##name##_resolve(void *(*lookup)(void *, const char *), void *handle, const char **missing);
+LG_INSTANCES(LG_DECLARE)
+#undef LG_DECLARE
 
 static const struct {
   const char *name;
-  resolve_fn resolve;
+  const struct lg_ops *(*resolve)(void *(*lookup)(void *, const char *), void *handle, const char **missing);
 } instances[] = {
-    {"lua51", lg_lua51_resolve},       {"lua52", lg_lua52_resolve}, {"lua53", lg_lua53_resolve},
-    {"lua54", lg_lua54_resolve},       {"lua55", lg_lua55_resolve}, {"luajit20", lg_luajit20_resolve},
-    {"luajit21", lg_luajit21_resolve},
+#define LG_ENTRY(name) {#name, lg_##name##_resolve},
+    LG_INSTANCES(LG_ENTRY)
+#undef LG_ENTRY
 };
 
 int lg_ops_resolve(const char *instance, const char *path, const struct lg_ops **ops, const char **why) {

@@ -21,13 +21,7 @@ if TYPE_CHECKING:
     from luagauge._fast import State
 
 MODULES = {
-    "5.1": "lua51",
-    "5.2": "lua52",
-    "5.3": "lua53",
-    "5.4": "lua54",
-    "5.5": "lua55",
-    "luajit2.0": "luajit20",
-    "luajit2.1": "luajit21",
+    version: ("" if version.startswith("luajit") else "lua") + version.replace(".", "") for version in LUA_VERSIONS
 }
 """What the modules of the versions are called, lupa's and, with `luagauge_` in front, the wheel's own."""
 
@@ -283,7 +277,12 @@ def _find_lupas(version: str) -> FoundLua:
     if spoken != version and not (spoken == "5.1" and version.startswith("luajit")):
         raise _other_version(name, f"Lua {spoken}", version)
     path = str(module.__file__)
-    address, why, release = _binding.resolve_lua(name, path)
+    try:
+        address, why, release = _binding.resolve_lua(name, path)
+    except OSError as error:
+        raise PlatformUnavailableError(
+            f"lupa's {name} module cannot be loaded ({error.strerror or error}); {_REMEDY} --force-reinstall"
+        ) from error
     if address == 0:
         raise PlatformUnavailableError(
             f"lupa's {name} module does not offer the Lua C API here ({why}), and this installation of "

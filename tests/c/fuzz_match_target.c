@@ -68,7 +68,7 @@ static void lg_fz_call(lua_State *L, const char *name, const struct lg_input *in
   static const char *const functions[] = {"find", "match", "gmatch", "gsub"};
   lua_newtable(L);
   int results = lua_gettop(L), n = 0;
-#if LG_LUA == 501
+#if LG_HAS_GLOBALSINDEX
   lua_getfield(L, LUA_GLOBALSINDEX, name);
 #else
   lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);

@@ -48,7 +48,7 @@ static int lg_all_tostring(lua_State *L) {
 }
 
 static void lg_all_global(lua_State *L, const char *name) { /* pops the value */
-#if LG_LUA == 501
+#if LG_HAS_GLOBALSINDEX
   lua_setfield(L, LUA_GLOBALSINDEX, name);
 #else
   (void)lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
@@ -69,9 +69,9 @@ static void lg_driver_open(lua_State *L) {
   } libs[] = {
       {"string", luaopen_string, lg_open_string}, {"table", luaopen_table, lg_open_table},
       {"math", luaopen_math, lg_open_math},       {"os", luaopen_os, lg_open_os},
-#if LG_LUA >= 503
+#if LG_HAS_UTF8
       {"utf8", luaopen_utf8, lg_open_utf8},
-#elif LG_LUA == 502 || LG_JIT
+#elif LG_HAS_BIT || LG_HAS_BIT32
       {"bit", lg_luaopen_bit, lg_open_bit},
 #endif
   };
@@ -79,7 +79,7 @@ static void lg_driver_open(lua_State *L) {
   lg_all_global(L, "attempt");
   lua_pushcfunction(L, lg_all_tostring);
   lg_all_global(L, "tostring_ours");
-#if !LG_JIT
+#if !LG_TONUMBER_IS_STOCK
   lua_pushcfunction(L, lg_tonumber);
   lg_all_global(L, "tonumber_ours");
 #endif

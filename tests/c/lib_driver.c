@@ -2,7 +2,7 @@
  *
  *   lib_driver LIBRARY SCRIPT [ARG...]
  *
- * LIBRARY is a shared object that exports the Lua C API of the version this file was compiled for (LG_LUA, LG_JIT). The
+ * LIBRARY is a shared object that exports the Lua C API of the version this file was compiled for (lua_build.py). The
  * same file built as a shared object is called from Python with one of lupa's modules as LIBRARY: lg_driver_main().
  * The script sees, beside the stock base, string, table, math, os and io libraries:
  *   stock, ours            tables of the stock functions, and of this project's, under the same names
@@ -131,7 +131,7 @@ static int lg_drv_heap(lua_State *L) {
 }
 
 static void lg_drv_global(lua_State *L, const char *name) { /* pops the value */
-#if LG_LUA == 501
+#if LG_HAS_GLOBALSINDEX
   lua_setfield(L, LUA_GLOBALSINDEX, name);
 #else
   lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
@@ -163,10 +163,10 @@ static void lg_drv_libraries(lua_State *L) {
   for (size_t i = 0; i < sizeof open / sizeof open[0]; i++) {
     lua_pushcfunction(L, open[i]);
     (void)lua_pushstring(L, i == 0 ? "" : names[i]);
-    lua_call(L, 1, LG_LUA == 501 ? 0 : 1); /* 5.1 sets the global itself; from 5.2 on that is the caller's part */
-    if (LG_LUA != 501) lg_drv_global(L, names[i]);
+    lua_call(L, 1, LG_OPENERS_SET_GLOBALS ? 0 : 1);
+    if (!LG_OPENERS_SET_GLOBALS) lg_drv_global(L, names[i]);
   }
-#if LG_LUA != 501
+#if !LG_OPENERS_SET_GLOBALS
   lua_pushcfunction(L, luaopen_coroutine);
   lua_call(L, 0, 1);
   lg_drv_global(L, "coroutine");
@@ -219,10 +219,10 @@ static int lg_drv_body(lua_State *L) {
   (void)lua_pushstring(L, "@");
   (void)lua_pushstring(L, argv[0]);
   lua_concat(L, 2);
-#if LG_LUA == 501
-  int status = lua_load(L, lg_drv_read, &text, lua_tostring(L, -1));
-#else
+#if LG_LOAD_TAKES_MODE
   int status = lua_load(L, lg_drv_read, &text, lua_tostring(L, -1), "t");
+#else
+  int status = lua_load(L, lg_drv_read, &text, lua_tostring(L, -1));
 #endif
   free(text.data);
   if (status != LUA_OK) return lua_error(L);
@@ -233,7 +233,7 @@ static int lg_drv_body(lua_State *L) {
 static lua_State *lg_drv_state(void) {
   memset(&state, 0, sizeof state);
   lg_meter_init(&state.meter);
-#if LG_JIT /* its allocator cannot be replaced */
+#if LG_HAS_OWN_ALLOCATOR
   lua_State *L = luaL_newstate();
   if (L == NULL) return NULL;
   state.meter.chained = lua_getallocf(L, &state.meter.chained_ud);
@@ -243,7 +243,7 @@ static lua_State *lg_drv_state(void) {
   return L;
 #else
   state.meter.chained = lg_plain_alloc; /* one malloc per block: what a sanitizer wants */
-#if LG_LUA >= 505
+#if LG_NEWSTATE_TAKES_SEED
   return lua_newstate(lg_meter_alloc, &state, 1);
 #else
   return lua_newstate(lg_meter_alloc, &state);
@@ -252,7 +252,7 @@ static lua_State *lg_drv_state(void) {
 }
 
 static void lg_drv_close(lua_State *L) {
-#if LG_JIT
+#if LG_HAS_OWN_ALLOCATOR
   lua_setallocf(L, state.meter.chained, state.meter.chained_ud);
 #endif
   lua_close(L);

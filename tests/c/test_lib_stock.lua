@@ -113,7 +113,6 @@ local function any()
 end
 
 local function string_calls()
-  compare("string", "len", function() return args(maybe_text()) end)
   compare("string", "sub", function() return args(maybe_text(), position(), position()) end)
   compare("string", "byte", function() return args(maybe_text(), position(), position()) end)
   compare("string", "upper", function() return args(maybe_text()) end)

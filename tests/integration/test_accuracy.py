@@ -10,6 +10,7 @@ import struct
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from luas import HAVE_INTEGERS
 
 from luagauge import LuaEngine, MemoryLimitExceeded, MemoryTrackingConfig, MemoryTrackingError, _binding
 
@@ -37,7 +38,7 @@ def gauge(make_engine: Callable[..., LuaEngine], lua: str) -> LuaEngine:
 def source_of(form: str, size: int, lua: str) -> str:
     """Return a script that makes one string of `size` bytes and returns its length."""
     source = FORMS[form].format(size=size)
-    return source if lua in {"5.3", "5.4", "5.5"} else source.replace("//", "/")
+    return source if lua in HAVE_INTEGERS else source.replace("//", "/")
 
 
 def used_bytes(engine: LuaEngine, source: str, expected: Any) -> int:

@@ -191,7 +191,7 @@ def test_run_bad_context_is_a_usage_error(content: str, complaint: str, tmp_path
         (("--memory-limit", "0"), "'0' is not a size"),
         (("--memory-limit", "-1"), "'-1' is not a size"),
         (("--memory-limit", "9" * 25 + "TB"), "is not a size"),
-        (("--lua", "5.6"), "'5.6' is not one of"),
+        (("--lua", "4.0"), "'4.0' is not one of"),
         (("--context", "-"), "cannot both come from standard input"),
         (("--context", "no-such-file"), "cannot read no-such-file"),
         (("--no-such-option",), "--no-such-option"),

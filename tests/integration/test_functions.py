@@ -6,6 +6,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from luas import HAVE_ENVIRONMENTS
 
 from luagauge import (
     EngineBusyError,
@@ -125,7 +126,7 @@ def test_cause_survives_a_coroutine(make_engine: Callable[..., LuaEngine], lua: 
 
     engine = make_engine(lua, functions={"fail": fail})
     source = "local ok, e = coroutine.resume(coroutine.create(fail)) error(e, 0)"
-    if lua.startswith("luajit") or lua == "5.1":  # there a C function is no coroutine's body
+    if lua in HAVE_ENVIRONMENTS:  # there a C function is no coroutine's body
         source = source.replace("create(fail)", "create(function() fail() end)")
     error = engine.execute_script(source).error
     assert error is not None

@@ -6,8 +6,9 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+from luas import HAVE_ARENA
 
-from luagauge import LUA_VERSIONS, LuaEngine, _finder
+from luagauge import LuaEngine, _finder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,7 +40,7 @@ HEAPS = {
 FULL = "local function full() return collectgarbage('count') * 1024 > LIMIT end "
 
 
-@pytest.fixture(params=[version for version in LUA_VERSIONS if version != "luajit2.0"])
+@pytest.fixture(params=HAVE_ARENA)
 def lua(request: pytest.FixtureRequest) -> str:
     """Return each Lua whose heap lies in an arena."""
     version = str(request.param)

@@ -154,6 +154,20 @@ def test_lua_that_lupa_lacks_is_said_with_the_remedy(tmp_path: Path) -> None:
     assert found["5.1"][0] == 42
 
 
+@POSIX
+def test_lupas_module_that_is_no_library_is_said_with_the_remedy(tmp_path: Path) -> None:
+    """What can be imported, and the system loads no code of."""
+    without_luas(tmp_path)
+    folder = copy_of("lupa", tmp_path)
+    for module in folder.glob("lua54*"):
+        module.unlink()
+    (folder / "lua54.py").write_text("LUA_VERSION = (5, 4)\n", encoding="ascii")
+    found = choices(tmp_path, "5.4", "5.1")
+    assert found["5.4"].startswith("lupa's lua54 module cannot be loaded (")
+    assert found["5.4"].endswith("--force-reinstall")
+    assert found["5.1"][0] == 42
+
+
 @pytest.mark.skipif(sys.platform != "win32", reason="elsewhere lupa has one")
 def test_luajit_20_is_not_for_windows() -> None:
     """No lupa helps, so none is asked for."""

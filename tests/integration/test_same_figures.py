@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from luas import HAVE_ARENA
 
-from luagauge import LUA_VERSIONS, LuaEngine, ScriptResult, _finder
+from luagauge import LuaEngine, ScriptResult, _finder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,7 +66,7 @@ KEYED = {
 RUNS = 5
 
 
-@pytest.fixture(params=[version for version in LUA_VERSIONS if version != "luajit2.0"])
+@pytest.fixture(params=HAVE_ARENA)
 def lua(request: pytest.FixtureRequest) -> str:
     """Return each Lua whose heap lies in an arena."""
     version = str(request.param)

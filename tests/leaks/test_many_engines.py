@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 from held_memory import KIB, assert_flat, resident_bytes
-from long_steps import HARD_STOP_LUAS, pure_step
+from long_steps import pure_step
+from luas import HAVE_ARENA
 
 import luagauge
 from luagauge import LuaEngine, ScriptConfig
 
 
-@pytest.mark.parametrize("version", HARD_STOP_LUAS)
+@pytest.mark.parametrize("version", HAVE_ARENA)
 def test_hard_stops_leak_nothing(version: str) -> None:
     """A run that is thrown away in a step of Lua's own leaves none of its heap, its logs or its context behind."""
     if luagauge._finder.available()[version] is not None:

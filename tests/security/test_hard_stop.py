@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from hard_stop import DELAYS_MS, Kept, again, assert_thrown_away, until_thrown_away, wait_for_cpu
-from long_steps import HARD_STOP_LUAS, LONG_STEPS, pure_step
+from long_steps import LONG_STEPS, pure_step
+from luas import HAVE_ARENA, HAVE_EPHEMERONS
 
 from luagauge import (
     InstructionLimitExceeded,
@@ -32,7 +33,7 @@ LATE_CPU_MS = 1000  # a step takes several seconds, and its run is ended some 6 
 PATIENCE_S = 60
 
 
-@pytest.fixture(params=HARD_STOP_LUAS)
+@pytest.fixture(params=HAVE_ARENA)
 def lua(request: pytest.FixtureRequest) -> str:
     """Return each Lua that has a hard stop."""
     version = str(request.param)
@@ -225,7 +226,7 @@ def test_long_steps_do_not_outlive_a_deadline(
     assert_usable(kept.engine)
 
 
-@pytest.mark.parametrize("version", ["5.4", "5.5"])
+@pytest.mark.parametrize("version", HAVE_EPHEMERONS)
 def test_collection_of_a_chain_of_weak_keys_is_thrown_away(make_engine: Callable[..., LuaEngine], version: str) -> None:
     """One collection marks a chain of ephemerons in the square of its length."""
     held: list[Kept] = []

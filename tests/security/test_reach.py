@@ -6,6 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from luas import HAVE_ENV, HAVE_ENVIRONMENTS, HAVE_FRESH_RANDOM, HAVE_INTEGERS, LUAJIT, ONLY_FLOATS
 
 from luagauge import LuaEngine, OperationNotAllowed, ScriptRuntimeError, ScriptSyntaxError, _finder
 
@@ -48,24 +49,24 @@ return found
 
 def extras(lua: str) -> tuple[set[str], dict[str, set[str]]]:
     """Return the further globals and library members of a Lua version."""
-    globals_: set[str] = set(JIT_OR_51) if lua == "5.1" or lua.startswith("luajit") else {"rawlen"}
+    globals_: set[str] = set(JIT_OR_51) if lua in HAVE_ENVIRONMENTS else {"rawlen"}
     members: dict[str, set[str]] = {name: set() for name in LIBRARIES}
-    if lua == "5.1" or lua.startswith("luajit"):
+    if lua in HAVE_ENVIRONMENTS:
         members["table"] |= {"maxn", "foreach", "foreachi", "getn", "setn"}
         members["string"] |= {"gfind"}
         members["math"] |= {"mod"}
-    if lua not in {"5.3", "5.4", "5.5"}:
+    if lua in ONLY_FLOATS:
         members["math"] |= {"atan2", "cosh", "frexp", "ldexp", "log10", "pow", "sinh", "tanh"}
     if lua == "5.2":
         globals_ |= {"bit32", "unpack", "loadstring"}
         members["table"] |= {"maxn"}
-    if lua.startswith("luajit"):
+    if lua in LUAJIT:
         globals_ |= {"bit", "rawlen"}
         members["coroutine"] |= {"isyieldable"}
         members["table"] |= {"move", "new", "clear", "pack", "unpack"}
-    if lua in {"5.2", "5.3", "5.4", "5.5"}:
+    if lua in HAVE_ENV:
         members["table"] |= {"pack", "unpack"}
-    if lua in {"5.3", "5.4", "5.5"}:
+    if lua in HAVE_INTEGERS:
         globals_ |= {"utf8"}
         members["table"] |= {"move", "create"}
         members["string"] |= {"pack", "packsize", "unpack"}
@@ -167,7 +168,7 @@ def test_random_numbers_belong_to_the_run(engine: LuaEngine, lua: str) -> None:
     first, second = engine.execute_script(draw).output, engine.execute_script(draw).output
     assert engine.execute_script(seeded).output == engine.execute_script(seeded).output
     third = engine.execute_script(draw).output
-    if lua in {"5.4", "5.5"}:
+    if lua in HAVE_FRESH_RANDOM:
         assert len({tuple(first), tuple(second), tuple(third)}) == 3
     else:
         assert first == second == third
@@ -249,7 +250,7 @@ def test_real_bytecode_cannot_be_loaded(engine: LuaEngine, lua: str) -> None:
 def test_loaded_code_stays_inside(engine: LuaEngine, lua: str) -> None:
     """It sees the run's own globals, or those it is given, where the version can."""
     assert engine.execute_script("x = 5 return load('return x, debug == nil')()").output == (5, True)
-    if lua in {"5.2", "5.3", "5.4", "5.5"}:
+    if lua in HAVE_ENV:
         assert engine.execute_script("return load('return y', 'n', 't', {y = 6})()").output == 6
         assert engine.execute_script("local _ENV = {} return x").output is None
 

@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+from luas import HAVE_CLOSE
 
 from luagauge import (
     InstructionLimitExceeded,
@@ -134,7 +135,7 @@ def test_deadline_cannot_be_outlived(
     assert_usable(engine)
 
 
-@pytest.mark.parametrize("version", ["5.4", "5.5"])
+@pytest.mark.parametrize("version", HAVE_CLOSE)
 @pytest.mark.parametrize("name", CLOSE)
 def test_closing_variables_do_not_outlive_a_deadline(
     make_engine: Callable[..., LuaEngine],
@@ -172,7 +173,7 @@ def test_chains_of_call_metamethods_do_not_outlive_a_deadline(
     assert_usable(engine)
 
 
-@pytest.mark.parametrize("version", ["5.4", "5.5"])
+@pytest.mark.parametrize("version", HAVE_CLOSE)
 def test_chain_of_call_metamethods_that_closes_does_not_outlive_a_budget(
     make_engine: Callable[..., LuaEngine], assert_usable: Callable[[LuaEngine], None], version: str
 ) -> None:

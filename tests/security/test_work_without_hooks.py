@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from luas import HAVE_CLOSE, HAVE_INTEGERS
 
 from luagauge import LuaEngine, MemoryLimitExceeded, ScriptTimeoutError
 
@@ -101,7 +102,7 @@ def test_script_ends_by_its_deadline(
     check_ends(make_engine(lua, timeout_ms=200, memory_limit_mb=64), ENDLESS[name], assert_usable)
 
 
-@pytest.mark.parametrize("version", ["5.3", "5.4", "5.5"])
+@pytest.mark.parametrize("version", HAVE_INTEGERS)
 @pytest.mark.parametrize("name", LONG_WALKS)
 def test_walk_through_metatables_ends_by_its_deadline(
     make_engine: Callable[..., LuaEngine], assert_usable: Callable[[LuaEngine], None], version: str, name: str
@@ -116,7 +117,7 @@ def test_walk_through_metatables_ends_by_its_deadline(
     check_ends(make_engine(version, timeout_ms=200, memory_limit_mb=64), source, assert_usable)
 
 
-@pytest.mark.parametrize("version", ["5.4", "5.5"])
+@pytest.mark.parametrize("version", HAVE_CLOSE)
 @pytest.mark.parametrize("name", CLOSING)
 def test_closing_ends_by_its_deadline(
     make_engine: Callable[..., LuaEngine], assert_usable: Callable[[LuaEngine], None], version: str, name: str

@@ -5,7 +5,13 @@ Not a test: the generators that fuzz.py and mixed.py draw from. Same seed, same 
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+sys.path.append(str(Path(__file__).resolve().parent.parent / "support"))
+
+from luas import HAVE_CLOSE, HAVE_GOTO, HAVE_INTEGERS
 
 if TYPE_CHECKING:
     import random
@@ -38,9 +44,9 @@ class Generator:
     def __init__(self, source: random.Random, version: str) -> None:
         """Take the source and the Lua version ("5.4", "luajit2.1")."""
         self.random = source
-        self.integers = version in ("5.3", "5.4", "5.5")
-        self.gotos = version != "5.1"
-        self.close = version in ("5.4", "5.5")
+        self.integers = version in HAVE_INTEGERS
+        self.gotos = version in HAVE_GOTO
+        self.close = version in HAVE_CLOSE
 
     def program(self) -> str:
         """Return a whole chunk."""

@@ -24,7 +24,8 @@ sys.path.append(str(Path(__file__).resolve().parent.parent / "support"))
 
 from grammar import Generator
 from held_memory import resident_bytes
-from long_steps import HARD_STOP_LUAS, LONG_STEPS, pure_step
+from long_steps import LONG_STEPS, pure_step
+from luas import HAVE_ARENA
 
 from luagauge import (
     LuaEngine,
@@ -180,7 +181,7 @@ def child(stations: list[Station], source: random.Random, interrupter: Interrupt
             for _ in range(3):
                 station = source.choice(stations)
                 station.check(station.step, station.engine.execute_script(station.step, station.context))
-            fresh = Station(source.choice(HARD_STOP_LUAS), {"timeout_ms": 3})
+            fresh = Station(source.choice(HAVE_ARENA), {"timeout_ms": 3})
             fresh.one(source, interrupter)
             code = 0
         except BaseException:  # noqa: BLE001 - the child ends here, whatever it was
@@ -241,7 +242,7 @@ class Soak:
 
     def stations(self) -> list[Station]:
         """Return an engine of each Lua with each kind of limit. LuaJIT's step begins late."""
-        limits = {lua: 60 if lua.startswith("luajit") else 2 for lua in HARD_STOP_LUAS if lua in self.options.lua}
+        limits = {lua: 60 if lua.startswith("luajit") else 2 for lua in HAVE_ARENA if lua in self.options.lua}
         return [
             Station(lua, given)
             for lua, ms in limits.items()
@@ -266,11 +267,11 @@ def main() -> int:
     parser.add_argument("--profile-storm", action="store_true", help="SIGPROF at 1 kHz of CPU time")
     parser.add_argument("--forks", action="store_true", help="fork now and then; the child goes on")
     parser.add_argument("--sanitized", action="store_true", help="RSS and mappings are a sanitizer's: leave them out")
-    parser.add_argument("--lua", action="append", choices=HARD_STOP_LUAS, help="these alone; repeat")
+    parser.add_argument("--lua", action="append", choices=HAVE_ARENA, help="these alone; repeat")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     faulthandler.enable()
-    options.lua = options.lua or list(HARD_STOP_LUAS)
+    options.lua = options.lua or list(HAVE_ARENA)
     profiled = [0]
 
     def on_profile(*_: object) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from typing import Any
 
-HARD_STOP_LUAS = ("5.1", "5.2", "5.3", "5.4", "5.5", "luajit2.1")
+from luas import LUAJIT
 
 # Keys whose places in a table differ while it is small, and are one place once it has 2^K: the rehash that makes it so
 # large moves 2^(K-1) keys, each past all others. Each needs an arithmetic of its own, as Luas hash numbers differently.
@@ -53,7 +53,6 @@ _COLLIDING = {
     "5.2": _DOUBLES.replace("ADD", "-1"),
     "5.3": _FLOATS,
     "5.4": _INTEGERS,
-    "5.5": _MIXED,
 }
 _WORD = 0xFFFFFFFF
 
@@ -85,9 +84,9 @@ def pure_step(lua: str, k: int = 16) -> tuple[str, dict[str, Any]]:
     With 16 a step takes about half a second, and some milliseconds go by before it begins. On LuaJIT there are many,
     each a tenth as long, and they begin after a tenth of a second.
     """
-    if lua.startswith("luajit"):
+    if lua in LUAJIT:
         return _WORDS, {"keys": luajit_keys(2 ** (k - 2))}
-    return _COLLIDING[lua].replace("K", str(k)), {}
+    return _COLLIDING.get(lua, _MIXED).replace("K", str(k)), {}
 
 
 _EPHEMERONS = """

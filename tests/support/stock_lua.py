@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from luagauge import LuaEngine
+from luagauge import LuaEngine, _finder
 
 
 def output(engine: LuaEngine, script: str) -> object:
@@ -15,5 +15,4 @@ def output(engine: LuaEngine, script: str) -> object:
 
 def stock_lua(engine: LuaEngine) -> Any:
     """Return a plain runtime of lupa's, of the engine's Lua."""
-    name = engine.config.lua.replace(".", "")
-    return importlib.import_module(f"lupa.{name if name.startswith('luajit') else 'lua' + name}").LuaRuntime()
+    return importlib.import_module(f"lupa.{_finder.MODULES[engine.config.lua]}").LuaRuntime()

@@ -23,7 +23,7 @@ NOT_COUNTS: list[Any] = [-1, 1.0, 0.5, None, True, False, "5", math.inf, math.na
 REFUSED: list[tuple[str, Any]] = [
     *[
         ("lua", value)
-        for value in ("", "5", "5.6", "5.4.1", "Lua 5.4", "luajit", "LUAJIT2.1", 5.4, None, b"5.4", ["5.4"])
+        for value in ("", "5", "4.0", "5.4.1", "Lua 5.4", "luajit", "LUAJIT2.1", 5.4, None, b"5.4", ["5.4"])
     ],
     *[("timeout_ms", value) for value in (*NOT_POSITIVE, math.inf, 1e12, 10**90)],
     *[("cpu_time_ms", value) for value in (*NOT_POSITIVE, math.inf, 1e12)],

@@ -20,13 +20,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from luas import ONLY_FLOATS
 
 from luagauge import LuaEngine, ScriptSerializationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-FLOATS_ONLY = ("5.1", "5.2", "luajit2.0", "luajit2.1")
 EXACT = 1 << 53
 # Fixtures that outlive an example are what hypothesis warns of; an engine gives every run fresh globals.
 SETTINGS = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
@@ -34,7 +34,7 @@ SETTINGS = settings(max_examples=60, deadline=None, suppress_health_check=list(H
 
 def lua_number(value: float, lua: str) -> int | float:
     """Return what a number is once it was in Lua."""
-    if lua not in FLOATS_ONLY:
+    if lua not in ONLY_FLOATS:
         return value
     whole = float(value)
     if whole.is_integer() and abs(whole) <= EXACT and (whole or math.copysign(1, whole) > 0):
@@ -184,7 +184,7 @@ def test_context_is_what_the_literal_says(echo: LuaEngine, lua: str, value: Any)
 @pytest.mark.parametrize("value", [(1 << 63) - 1, -(1 << 63), EXACT + 1, -EXACT - 1])
 def test_integers_of_64_bits_are_exact_where_lua_has_them(echo: LuaEngine, lua: str, value: int) -> None:
     """From 5.3 on every 64-bit integer crosses unchanged; before, beyond 2**53, none is let through to be rounded."""
-    if lua not in FLOATS_ONLY:
+    if lua not in ONLY_FLOATS:
         output = echo.execute_script("return context.value, math.type(context.value)", {"value": value}).output
         assert output == (value, "integer")
         return
@@ -195,10 +195,10 @@ def test_integers_of_64_bits_are_exact_where_lua_has_them(echo: LuaEngine, lua: 
 def test_numbers_keep_their_kind(echo: LuaEngine, lua: str) -> None:
     """1 and 1.0 stay apart where Lua keeps them apart."""
     output = echo.execute_script(
-        "return {1, 1.0, 10 / 2, 7 // 1}" if lua not in FLOATS_ONLY else "return {1, 1.0, 10 / 2, 7}"
+        "return {1, 1.0, 10 / 2, 7 // 1}" if lua not in ONLY_FLOATS else "return {1, 1.0, 10 / 2, 7}"
     )
     kinds = [type(item) for item in output.output]
-    assert kinds == ([int, int, int, int] if lua in FLOATS_ONLY else [int, float, float, int])
+    assert kinds == ([int, int, int, int] if lua in ONLY_FLOATS else [int, float, float, int])
 
 
 def test_subclasses_go_in_as_what_they_are(echo: LuaEngine) -> None:

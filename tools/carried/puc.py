@@ -1,4 +1,4 @@
-"""Build the objects of PUC-Rio's Luas, 5.1 to 5.5."""
+"""Build the objects of PUC-Rio's Luas."""
 
 from __future__ import annotations
 

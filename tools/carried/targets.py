@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from .errors import CarriedError
@@ -13,7 +14,8 @@ Format = Literal["elf", "macho", "pe"]
 FORMATS: dict[str, Format] = {"linux": "elf", "macos": "macho", "windows": "pe"}
 SUFFIXES: dict[Format, str] = {"elf": ".so", "macho": ".dylib", "pe": ".dll"}
 MACHINES = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "aarch64", "arm64": "aarch64"}
-PUC = ("lua51", "lua52", "lua53", "lua54", "lua55")
+PUC = tuple(sorted(path.stem for path in (Path(__file__).resolve().parents[2] / "csrc" / "lua").glob("lua[0-9]*.c")))
+"""PUC-Rio's Luas: each has a file there, which says what the core needs to know of it."""
 LUAJIT = "luajit21"
 
 

@@ -7,11 +7,19 @@ from __future__ import annotations
 
 import base64
 import math
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 from luagauge.errors import ScriptError
 from luagauge.results import LogEntry, ScriptResult
+
+_FIRST, _LAST = ("success", "output", "logs", "logs_dropped"), ("error",)
+_NAMES = (
+    *_FIRST,
+    *(one.name for one in fields(ScriptResult) if one.name not in (*_FIRST, *_LAST)),
+    *_LAST,
+)
+"""The keys of a result, in their order."""
 
 
 def encode(value: Any) -> Any:
@@ -47,18 +55,12 @@ def result_fields(result: ScriptResult) -> dict[str, Any]:
     memory = None
     if result.memory is not None:
         memory = {"used_bytes": result.memory.used_bytes, **asdict(result.memory)}
-    return {
-        "success": result.success,
-        "output": encode(result.output),
+    shown = {
         "logs": [_log_fields(entry) for entry in result.logs],
-        "logs_dropped": result.logs_dropped,
-        "duration_ms": result.duration_ms,
-        "memory_used_mb": result.memory_used_mb,
         "memory": memory,
-        "stopped": result.stopped,
-        "jit_off": result.jit_off,
         "error": None if result.error is None else error_fields(result.error),
     }
+    return {name: shown[name] if name in shown else encode(getattr(result, name)) for name in _NAMES}
 
 
 def _log_fields(entry: LogEntry) -> dict[str, Any]:
