@@ -25,10 +25,10 @@ static Py_ssize_t clip_size(size_t size) { return size > (size_t)PY_SSIZE_T_MAX 
 /* The log entries: level, message and time are three wire values each. */
 static PyObject *make_logs(struct lg_engine *engine) {
   const struct lg_state *st = engine->st;
-  const unsigned char *at = st->logs.data;
-  const unsigned char *end = at + st->logs.len;
-  PyObject *logs = PyTuple_New((Py_ssize_t)st->log_entries);
-  for (size_t i = 0; i < st->log_entries && logs != NULL; i++) {
+  const unsigned char *at = st->answer.logs.data;
+  const unsigned char *end = at + st->answer.logs.len;
+  PyObject *logs = PyTuple_New((Py_ssize_t)st->answer.log_entries);
+  for (size_t i = 0; i < st->answer.log_entries && logs != NULL; i++) {
     PyObject *time = lg_decode(&at, end);
     PyObject *level = time == NULL ? NULL : decode_level(&at, end);
     PyObject *message = level == NULL ? NULL : lg_decode(&at, end);
@@ -79,7 +79,7 @@ static PyObject *make_error(struct lg_engine *engine, const struct lg_report *rp
   /* Nothing is decoded once something failed: what is not UTF-8 clears the exception that is set. */
   PyObject *message = text_in(&st->answer.message);
   PyObject *traceback = message == NULL ? NULL : text_in(&st->answer.traceback);
-  PyObject *path = traceback == NULL ? NULL : text_in(&st->path);
+  PyObject *path = traceback == NULL ? NULL : text_in(&st->answer.path);
   PyObject *cause = (rp->cause || rp->outcome == LG_RUN_CALLBACK) && engine->cause != NULL ? engine->cause : Py_None;
   PyObject *error = NULL;
   if (path != NULL) {

@@ -10,6 +10,10 @@ struct lg_answer {
   struct lg_buf output;    /* wire bytes (pack.h) */
   struct lg_buf message;   /* of what failed (failure.h) */
   struct lg_buf traceback; /* of where it failed (place.h) */
+  struct lg_buf path;      /* of what is not plain data (pack.h) */
+  struct lg_buf logs;      /* wire bytes (stdlib/print.h) */
+  size_t log_entries;      /* this run's */
+  size_t log_bytes;        /* of their messages */
 };
 
 #endif

@@ -36,9 +36,9 @@ static void lg_keep_message(lua_State *L, struct lg_state *st, int idx) {
 
 /* Note what the error at index 1 was raised by. */
 static void lg_keep_cause(lua_State *L, struct lg_state *st) {
-  if (st->error_kind == LG_ERROR_NONE) return;
-  (void)lua_rawgeti(L, LUA_REGISTRYINDEX, st->error_ref);
-  if (!lua_rawequal(L, 1, -1)) st->error_kind = LG_ERROR_NONE;
+  if (st->error.kind == LG_ERROR_NONE) return;
+  (void)lua_rawgeti(L, LUA_REGISTRYINDEX, st->error.ref);
+  if (!lua_rawequal(L, 1, -1)) st->error.kind = LG_ERROR_NONE;
   lua_pop(L, 1);
 }
 

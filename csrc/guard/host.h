@@ -1,4 +1,4 @@
-/* What the host gives a state for its scripts: its functions.
+/* What the host gives a state for its scripts: its functions and what os.getenv() finds.
  *
  * Contract: the names are the state's own copies, and do not change while it lives. `args` and `result` belong to the call in
  * progress (host_call.h), on the run's thread. */
@@ -10,6 +10,8 @@
 struct lg_host {
   int function_count; /* one whose name has a dot is for the prelude, not for scripts */
   char **function_names;
+  int environ_count; /* pairs name, value (stdlib/oslib.h) */
+  char **environ_pairs;
   struct lg_buf args, result; /* wire bytes of the call in progress */
 };
 

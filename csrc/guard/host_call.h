@@ -70,8 +70,8 @@ static int lg_call_function(lua_State *L) {
   lua_pushlstring(L, (const char *)st->host.result.data, st->host.result.len);
   lua_concat(L, 2);
   lua_pushvalue(L, -1);
-  lua_rawseti(L, LUA_REGISTRYINDEX, st->error_ref);
-  st->error_kind = LG_ERROR_CALLBACK;
+  lua_rawseti(L, LUA_REGISTRYINDEX, st->error.ref);
+  st->error.kind = LG_ERROR_CALLBACK;
   return lua_error(L);
 }
 

@@ -12,7 +12,7 @@ void lg_state_keep(struct lg_state *st) {
 void lg_state_rewind(struct lg_state *st) {
   lg_image_put_back(&st->kept.image, &st->meter.arena, st->meter.peak);
   st->meter.current = st->kept.bytes;
-  st->boxes = NULL;
+  st->boxes.list = NULL;
   st->kept.dirty = 0;
 }
 

@@ -16,18 +16,18 @@ static void lg_prepare(struct lg_state *st, const struct lg_request *rq, struct 
   st->rq = rq;
   st->rp = rp;
   st->progress.compiled = (struct lg_compiled){0};
-  st->error_kind = LG_ERROR_NONE;
-  st->log_entries = 0;
-  st->log_bytes = 0;
+  st->error.kind = LG_ERROR_NONE;
+  st->answer.log_entries = 0;
+  st->answer.log_bytes = 0;
   lg_ending_begin(&st->ending, &st->budget, rq->max_instructions);
   lg_stop_here(&st->stop);
   st->stop.told_ns = 0;
   st->stop.text = lg_text_to_stop_in(st);
   lg_buf_reset(&st->answer.output, LG_BUFFER_KEEP);
-  lg_buf_reset(&st->logs, LG_BUFFER_KEEP);
+  lg_buf_reset(&st->answer.logs, LG_BUFFER_KEEP);
   st->answer.message.len = 0;
   st->answer.traceback.len = 0;
-  st->path.len = 0;
+  st->answer.path.len = 0;
   st->running = st->L;
   st->floors.lua = lg_c_floor();
   st->floors.host = lg_c_host_floor();
@@ -51,8 +51,8 @@ static void lg_outcome(struct lg_state *st, int abandoned) {
   if (rp->outcome == -1) rp->outcome = st->progress.status == LUA_ERRMEM ? lg_memory_outcome(st) : LG_RUN_ERROR;
   if (rp->outcome == LG_RUN_MEMORY || rp->outcome == LG_RUN_OUTPUT) rp->stopped = LG_STOPPED_ERROR;
   if (rp->outcome != LG_RUN_ERROR) return;
-  if (st->error_kind == LG_ERROR_FORBIDDEN) rp->outcome = LG_RUN_FORBIDDEN;
-  rp->cause = st->error_kind == LG_ERROR_CALLBACK;
+  if (st->error.kind == LG_ERROR_FORBIDDEN) rp->outcome = LG_RUN_FORBIDDEN;
+  rp->cause = st->error.kind == LG_ERROR_CALLBACK;
 }
 
 static void lg_figures(struct lg_state *st) {

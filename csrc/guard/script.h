@@ -63,15 +63,16 @@ static void lg_keep_output(lua_State *L, struct lg_state *st, int first) {
   if (n > 1 && lg_wire_word(&st->answer.output, LG_W_TUPLE, &n) != 0) rc = LG_PACK_NO_MEMORY;
   int last = n > 1 ? first + (int)n - 1 : first;
   for (int i = first; i <= last && rc == LG_PACK_OK; i++) {
-    st->path.len = 0;
+    st->answer.path.len = 0;
     if (n > 1) {
       char index[24];
       int len = snprintf(index, sizeof index, "[%d]", i - first + 1);
-      (void)lg_buf_append(&st->path, index, (size_t)len);
+      (void)lg_buf_append(&st->answer.path, index, (size_t)len);
     }
     size_t used = st->answer.output.len;
-    rc = used > st->rq->max_output ? LG_PACK_TOO_LARGE
-                                   : lg_pack(L, st, i, &st->answer.output, st->rq->max_output - used, &p, &st->path);
+    rc = used > st->rq->max_output
+             ? LG_PACK_TOO_LARGE
+             : lg_pack(L, st, i, &st->answer.output, st->rq->max_output - used, &p, &st->answer.path);
   }
   switch (rc) {
     case LG_PACK_OK: st->rp->outcome = LG_RUN_OK; return;

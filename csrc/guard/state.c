@@ -34,10 +34,10 @@ struct lg_state *lg_state_new(const struct lg_ops *ops, int function_count, cons
   st->meter.arena.due = &st->ending.flag;
   st->ops = ops;
   st->host.function_count = function_count;
-  st->environ_count = environ_count;
+  st->host.environ_count = environ_count;
   st->host.function_names = copy_strings(function_count, function_names);
-  st->environ_pairs = copy_strings(2 * environ_count, environ_pairs);
-  if (st->host.function_names == NULL || st->environ_pairs == NULL) {
+  st->host.environ_pairs = copy_strings(2 * environ_count, environ_pairs);
+  if (st->host.function_names == NULL || st->host.environ_pairs == NULL) {
     lg_state_free(st);
     return NULL;
   }
@@ -49,10 +49,10 @@ void lg_state_free(struct lg_state *st) {
   st->ops->close(st);
   lg_image_drop(&st->kept.image, &st->meter.arena);
   lg_meter_close(&st->meter);
-  struct lg_buf *buffers[] = {&st->scratch,          &st->answer.output, &st->logs,      &st->answer.message,
-                              &st->answer.traceback, &st->path,          &st->host.args, &st->host.result};
+  struct lg_buf *buffers[] = {&st->scratch,          &st->answer.output, &st->answer.logs, &st->answer.message,
+                              &st->answer.traceback, &st->answer.path,   &st->host.args,   &st->host.result};
   for (size_t i = 0; i < sizeof buffers / sizeof buffers[0]; i++) lg_buf_free(buffers[i]);
   free_strings(st->host.function_names);
-  free_strings(st->environ_pairs);
+  free_strings(st->host.environ_pairs);
   free(st);
 }

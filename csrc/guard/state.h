@@ -21,8 +21,20 @@
 
 struct lua_State;
 
-/* What kind of error value is kept at error_ref. */
+/* The last error value that a host function or the sandbox raised (failure.h). */
 enum lg_error_kind { LG_ERROR_NONE = 0, LG_ERROR_CALLBACK, LG_ERROR_FORBIDDEN };
+
+struct lg_error {
+  int ref;  /* registry; made with the state */
+  int kind; /* enum lg_error_kind */
+};
+
+/* String buffers (stdlib/strbuf.h). */
+struct lg_boxes {
+  struct lg_boxed *list; /* blocks of this run's */
+  size_t run;            /* tells this run's from earlier ones' */
+  int ref;               /* registry: their metatable */
+};
 
 /* References in the registry that are made with the state (template.h). */
 struct lg_refs {
@@ -47,19 +59,10 @@ struct lg_state {
   struct lg_answer answer;
   struct lg_host host;
   struct lg_refs refs;
-  /* Of the libraries: */
-  struct lg_buf logs, path;
-  size_t log_entries;     /* this run's */
-  size_t log_bytes;       /* of their messages */
-  struct lg_buf scratch;  /* bytes that are about to become one string (stdlib/rep.h) */
-  struct lg_boxed *boxes; /* blocks of this run's string buffers (stdlib/strbuf.h) */
-  size_t box_run;         /* tells this run's boxes from earlier ones' */
-  int box_ref;            /* registry: metatable of string buffers (stdlib/strbuf.h) */
-  int error_ref;          /* registry: the last error value that a host function or the sandbox raised */
-  int error_kind;         /* enum lg_error_kind */
-  int environ_count;      /* os.getenv: pairs name, value */
-  char **environ_pairs;
-  uint64_t random[4]; /* math.random's generator; lg_random_begin() (stdlib/mathlib.h) makes it fresh for a run */
+  struct lg_error error;
+  struct lg_boxes boxes;
+  struct lg_buf scratch; /* bytes that are about to become one string (stdlib/rep.h) */
+  uint64_t random[4];    /* math.random's generator; lg_random_begin() (stdlib/mathlib.h) makes it fresh for a run */
 };
 
 /* What the state holds from the system and the C library for its heap: the arena, and the image of it. */

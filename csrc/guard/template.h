@@ -137,7 +137,7 @@ static void lg_env_build(lua_State *L, struct lg_state *st, const struct lg_open
   lg_set_globals(L);
   lg_name_functions(L, t);
   lua_pushboolean(L, 0);
-  st->error_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  st->error.ref = luaL_ref(L, LUA_REGISTRYINDEX);
   lua_settop(L, 0);
 }
 

@@ -22,7 +22,7 @@ static int lg_forget_run(lua_State *L) {
     if (st->rq->ref < 0 && !st->rq->keep) luaL_unref(L, LUA_REGISTRYINDEX, ref);
   }
   lua_pushboolean(L, 0);
-  lua_rawseti(L, LUA_REGISTRYINDEX, st->error_ref);
+  lua_rawseti(L, LUA_REGISTRYINDEX, st->error.ref);
   return 0;
 }
 

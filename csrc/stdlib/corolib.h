@@ -177,8 +177,8 @@ static int lg_close_tracked(lua_State *L, lua_State *co) {
 static void lg_add_position(lua_State *L) {
   struct lg_state *st = lg_state_of(L);
   int kept = 0;
-  if (st->error_kind != LG_ERROR_NONE) {
-    (void)lua_rawgeti(L, LUA_REGISTRYINDEX, st->error_ref);
+  if (st->error.kind != LG_ERROR_NONE) {
+    (void)lua_rawgeti(L, LUA_REGISTRYINDEX, st->error.ref);
     kept = lua_rawequal(L, -1, -2);
     lua_pop(L, 1);
   }
@@ -187,7 +187,7 @@ static void lg_add_position(lua_State *L) {
   lua_concat(L, 2);
   if (kept) {
     lua_pushvalue(L, -1);
-    lua_rawseti(L, LUA_REGISTRYINDEX, st->error_ref);
+    lua_rawseti(L, LUA_REGISTRYINDEX, st->error.ref);
   }
 }
 

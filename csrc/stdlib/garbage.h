@@ -11,14 +11,14 @@
 /* Raise an error that, uncaught, makes the result an OperationNotAllowed for `what`. */
 static int lg_forbid(lua_State *L, const char *what) {
   struct lg_state *st = lg_state_of(L);
-  st->path.len = 0;
-  (void)lg_buf_append(&st->path, what, strlen(what));
+  st->answer.path.len = 0;
+  (void)lg_buf_append(&st->answer.path, what, strlen(what));
   luaL_where(L, 1);
   lua_pushfstring(L, "%s is not allowed", what);
   lua_concat(L, 2);
   lua_pushvalue(L, -1);
-  lua_rawseti(L, LUA_REGISTRYINDEX, st->error_ref);
-  st->error_kind = LG_ERROR_FORBIDDEN;
+  lua_rawseti(L, LUA_REGISTRYINDEX, st->error.ref);
+  st->error.kind = LG_ERROR_FORBIDDEN;
   return lua_error(L);
 }
 

@@ -20,9 +20,9 @@ enum { LG_DATE_ITEM = 256 }; /* what one conversion gives at most; longer ones g
 static int lg_os_getenv(lua_State *L) {
   struct lg_state *st = lg_state_of(L);
   const char *name = luaL_checkstring(L, 1);
-  for (int i = 0; i < st->environ_count; i++) {
-    if (strcmp(st->environ_pairs[2 * i], name) != 0) continue;
-    (void)lua_pushstring(L, st->environ_pairs[2 * i + 1]);
+  for (int i = 0; i < st->host.environ_count; i++) {
+    if (strcmp(st->host.environ_pairs[2 * i], name) != 0) continue;
+    (void)lua_pushstring(L, st->host.environ_pairs[2 * i + 1]);
     return 1;
   }
   lua_pushnil(L);

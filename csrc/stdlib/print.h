@@ -19,14 +19,14 @@ static void lg_log_entry(lua_State *L, struct lg_state *st, const char *level, s
   size_t total = 0;
   for (int i = first; i <= top; i++) total += lua_rawlen(L, i) + (i > first);
   const struct lg_request *rq = st->rq;
-  size_t used = st->log_bytes;
-  if (st->log_entries >= rq->max_log_entries || total > rq->max_log_bytes || used > rq->max_log_bytes - total ||
-      lg_buf_reserve(&st->logs, total + level_len + 64) != 0) {
+  size_t used = st->answer.log_bytes;
+  if (st->answer.log_entries >= rq->max_log_entries || total > rq->max_log_bytes || used > rq->max_log_bytes - total ||
+      lg_buf_reserve(&st->answer.logs, total + level_len + 64) != 0) {
     st->rp->logs_dropped++;
     return;
   }
   double now = lg_wall_seconds();
-  struct lg_buf *b = &st->logs;
+  struct lg_buf *b = &st->answer.logs;
   (void)lg_wire_word(b, LG_W_FLOAT, &now); /* cannot fail: room was reserved */
   (void)lg_wire_str(b, level, level_len);
   uint64_t n64 = total;
@@ -37,8 +37,8 @@ static void lg_log_entry(lua_State *L, struct lg_state *st, const char *level, s
     if (i > first) (void)lg_buf_append(b, "\t", 1);
     (void)lg_buf_append(b, s, n);
   }
-  st->log_entries++;
-  st->log_bytes += total;
+  st->answer.log_entries++;
+  st->answer.log_bytes += total;
 }
 
 /* Put the text of the argument at idx in its place. Before 5.3 a __tostring may return anything. */

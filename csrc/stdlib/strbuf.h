@@ -43,7 +43,7 @@ static inline void lg_sb_init(lua_State *L, struct lg_strbuf *b) {
   b->slot = lua_gettop(L);
 }
 
-/* Owns a block of the meter's; its metatable (registry: struct lg_state's box_ref) frees it with the userdata. It knows
+/* Owns a block of the meter's; its metatable (registry: boxes.ref of struct lg_state) frees it with the userdata. It knows
  * the state itself: LuaJIT has its own allocator back when it is closed, and lg_state_of() is of no use then. */
 struct lg_box {
   struct lg_state *st;
@@ -62,15 +62,15 @@ static void lg_boxed_free(struct lg_state *st, struct lg_boxed *block) {
   if (block->prev != NULL)
     block->prev->next = block->next;
   else
-    st->boxes = block->next;
+    st->boxes.list = block->next;
   if (block->next != NULL) block->next->prev = block->prev;
   (void)lg_meter_alloc(&st->meter, block, block->size, 0);
 }
 
 /* Give back what errors left in boxes of this run, which nothing uses any more. */
 static void lg_boxes_clear(struct lg_state *st) {
-  while (st->boxes != NULL) lg_boxed_free(st, st->boxes);
-  st->box_run++;
+  while (st->boxes.list != NULL) lg_boxed_free(st, st->boxes.list);
+  st->boxes.run++;
 }
 
 static size_t lg_box_cap(const struct lg_box *box) {
@@ -78,7 +78,7 @@ static size_t lg_box_cap(const struct lg_box *box) {
 }
 
 static void lg_box_free(struct lg_box *box) {
-  if (box->block != NULL && box->run == box->st->box_run) lg_boxed_free(box->st, box->block);
+  if (box->block != NULL && box->run == box->st->boxes.run) lg_boxed_free(box->st, box->block);
   box->block = NULL;
 }
 
@@ -90,13 +90,13 @@ static void lg_box_grow(struct lg_box *box, size_t cap) {
   if (block == NULL) return;
   if (box->block == NULL) {
     block->prev = NULL;
-    block->next = st->boxes;
+    block->next = st->boxes.list;
   }
   block->size = size;
   if (block->prev != NULL)
     block->prev->next = block;
   else
-    st->boxes = block;
+    st->boxes.list = block;
   if (block->next != NULL) block->next->prev = block;
   box->block = block;
 }
@@ -112,7 +112,7 @@ static void lg_box_open(lua_State *L, struct lg_state *st) {
   lua_createtable(L, 0, 1);
   lua_pushcfunction(L, lg_box_gc);
   lua_setfield(L, -2, "__gc");
-  st->box_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  st->boxes.ref = luaL_ref(L, LUA_REGISTRYINDEX);
 }
 
 /* Push an empty box. */
@@ -122,8 +122,8 @@ static struct lg_box *lg_sb_box(struct lg_strbuf *b) {
   struct lg_box *box = lua_newuserdata(L, sizeof *box);
   box->st = st;
   box->block = NULL;
-  box->run = st->box_run;
-  (void)lua_rawgeti(L, LUA_REGISTRYINDEX, st->box_ref);
+  box->run = st->boxes.run;
+  (void)lua_rawgeti(L, LUA_REGISTRYINDEX, st->boxes.ref);
   (void)lua_setmetatable(L, -2);
   return box;
 }

@@ -60,8 +60,8 @@ static void lg_all_global(lua_State *L, const char *name) { /* pops the value */
 
 static void lg_driver_open(lua_State *L) {
   struct lg_state *st = lg_state_of(L);
-  st->environ_count = 2;
-  st->environ_pairs = (char **)(uintptr_t)lg_all_environ; /* only read */
+  st->host.environ_count = 2;
+  st->host.environ_pairs = (char **)(uintptr_t)lg_all_environ; /* only read */
   const struct {
     const char *name;
     lua_CFunction open;
