@@ -45,7 +45,7 @@ def main(arguments: Sequence[str]) -> int:
         0 when every check passed, 1 when one failed, 2 for a wrong command line.
     """
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("step", nargs="*", default=["test"], choices=["rest", *STEPS])
+    parser.add_argument("step", nargs="*", help=f"rest, or some of {', '.join(STEPS)}; without any: test")
     parser.add_argument("--fresh", action="store_true", help="make the environment anew")
     parser.add_argument("--whole", action="store_true", help="sweeps that CI samples, in whole")
     parser.add_argument("--newest-lupa", action="store_true", help="python: with lupa's newest release")
@@ -53,7 +53,9 @@ def main(arguments: Sequence[str]) -> int:
     split = arguments.index("--") if "--" in arguments else len(arguments)
     given = parser.parse_args(arguments[:split])
     options = Options(arguments[split + 1 :], whole=given.whole, newest_lupa=given.newest_lupa)
-    names = [name for step in given.step for name in (REST if step == "rest" else (step,))]
+    if unknown := [step for step in given.step if step not in {"rest", *STEPS}]:
+        parser.error(f"no such step: {', '.join(unknown)}; there are rest, {', '.join(STEPS)}")
+    names = [name for step in given.step or ["test"] for name in (REST if step == "rest" else (step,))]
     taken: dict[str, float] = {}
     try:
         for name in ("environment", *names):
