@@ -65,7 +65,7 @@ def test_later_handler_that_passes_sigurg_on(run: Callable[[str], str]) -> None:
         seen = []
         signal.signal(signal.SIGURG, lambda *_: seen.append("first"))
         e = engine(timeout_ms=20)
-        assert e.execute_script("return 1").success
+        assert runs(e)
         with tempfile.TemporaryFile("w+") as dump:
             faulthandler.register(signal.SIGURG, file=dump, all_threads=False, chain=True)
             assert type(e.execute_script("while true do end").error) is ScriptTimeoutError
