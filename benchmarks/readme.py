@@ -45,7 +45,7 @@ def rows(figures: Sequence[Figure]) -> list[tuple[str, str, str]]:
          f"{here(on_54, 'mean (allocation)')} ({means})", "overhead"),
         ("each of the nine", here(on_54, "(allocation)", "mean"), "overhead"),
         ("each of six compute-only programs", here(on_54, "(compute)", "mean"), "overhead"),
-        ("the same by instructions", here(instructions.TOPIC, ALL), "instructions"),
+        ("the same by instructions", here(instructions.TOPIC, ALL, instructions.CREATING), "instructions"),
         ("instructions that a deadline costs a run within its time",
          here(deadlines.TOPIC, "with a deadline / without"), "deadlines"),
         ("a trivial precompiled script, against a new `LuaRuntime` and `execute`",

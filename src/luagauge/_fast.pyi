@@ -1,15 +1,25 @@
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Literal, Protocol, overload
 
 from luagauge.config import ScriptConfig
-from luagauge.results import MemorySnapshot
+from luagauge.results import MemorySnapshot, ScriptResult
+
+# Runs a script; with `keep` it also says where the compiled form is, and what that mentions.
+class Run(Protocol):
+    @overload
+    def __call__(
+        self, ref: int, globals_: int, source: bytes | None, name: bytes | None, keep: Literal[False], context: Any, /
+    ) -> ScriptResult: ...
+    @overload
+    def __call__(
+        self, ref: int, globals_: int, source: bytes, name: bytes, keep: Literal[True], context: Any, /
+    ) -> tuple[ScriptResult, int, int]: ...
 
 class State:
     @property
     def closed(self) -> bool: ...
-    def run(
-        self, ref: int, globals_: int, source: bytes | None, name: bytes | None, keep: bool, context: Any, /
-    ) -> Any: ...
+    @property
+    def run(self) -> Run: ...
     def compile(self, ref: int, globals_: int, source: bytes, name: bytes, keep: bool, /) -> Any: ...
     def release(self, refs: list[int], /) -> bool: ...
     def interrupt(self) -> bool: ...

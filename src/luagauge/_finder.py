@@ -18,7 +18,7 @@ from luagauge.errors import EngineBusyError, PlatformUnavailableError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from luagauge._fast import State
+    from luagauge._fast import Run, State
 
 MODULES = {
     version: ("" if version.startswith("luajit") else "lua") + version.replace(".", "") for version in LUA_VERSIONS
@@ -310,7 +310,7 @@ def find_lua(version: str) -> FoundLua:
     return _find_lupas(version) if release is None else _find_carried(name, release)
 
 
-def open_state(config: ScriptConfig) -> tuple[State, FoundLua, Callable[..., typing.Any], Callable[..., typing.Any]]:
+def open_state(config: ScriptConfig) -> tuple[State, FoundLua, Run, Callable[..., typing.Any]]:
     """Make the Lua state of an engine; say which Lua it is, what runs scripts in it, and what compiles them.
 
     Raises:
@@ -348,9 +348,7 @@ def _without_faulthandler(call: Callable[..., typing.Any]) -> Callable[..., typi
     return checked
 
 
-def _open_with_files(
-    config: ScriptConfig, found: FoundLua, main_thread: int
-) -> tuple[State, Callable[..., typing.Any]]:
+def _open_with_files(config: ScriptConfig, found: FoundLua, main_thread: int) -> tuple[State, Run]:
     """Make a state whose scripts may use files; what a run leaves open is closed after it."""
     from luagauge import _filesystem  # noqa: PLC0415 - most engines have no file access
 
@@ -361,9 +359,11 @@ def _open_with_files(
     prelude = _filesystem.prelude(config.lua, config.max_output_size)
     state = _binding.new_state(found.address, config, main_thread, access.functions(), prelude)
 
+    run_in_state: Callable[..., typing.Any] = state.run
+
     def run(*arguments: typing.Any) -> typing.Any:
         try:
-            result = state.run(*arguments)
+            result = run_in_state(*arguments)
         except EngineBusyError:
             raise  # the run in progress is another one, and the open files are its
         except BaseException:

@@ -90,8 +90,7 @@ class MemoryTrackingConfig:
 
 def _check_number(name: str, value: object, unit: str, *, upper: float) -> None:
     """Refuse anything but a number above 0 and below `upper`."""
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not number or not 0 < value < upper:  # type: ignore[operator]  # `number` says it is one
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < upper:
         raise ConfigurationError(name, value, f"give {unit} above 0 and below {upper:g}, or None")
 
 

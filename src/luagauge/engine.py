@@ -142,7 +142,7 @@ class LuaEngine:
             raise ConfigurationError("config", config, "give a ScriptConfig")
         self._config = config
         self._state, self._lua, self._run, self._compile = _finder.open_state(config)
-        self._cache: OrderedDict[tuple[str | bytes, str, type], _Compiled] = OrderedDict()
+        self._cache: OrderedDict[tuple[object, str, type], _Compiled] = OrderedDict()
         self._unused: list[int] = []  # refs of dropped scripts; freed when the state is free
         self._kept = 0  # compiled scripts in the state, these included
         self._tolerated = 0  # how many of these may wait
@@ -201,17 +201,17 @@ class LuaEngine:
                 code = script._compiled  # noqa: SLF001
                 if self._unused:
                     self._free_unused()
-                return self._run(code.ref, code.globals, None, None, False, data)  # type: ignore[no-any-return]  # without `keep`
+                return self._run(code.ref, code.globals, None, None, False, data)
             # With the type, so that text is never compared with bytes: python -b warns of that, and -bb raises.
             key = (script, _DEFAULT_NAME if name is None else name, type(script))
             try:
-                cached = self._cache[key]  # type: ignore[index]  # a wrong type is refused below
-                self._cache.move_to_end(key)  # type: ignore[arg-type]  # it was found
-            except (KeyError, TypeError):  # unknown, dropped by another thread just now, or not hashable
+                cached = self._cache[key]
+                self._cache.move_to_end(key)
+            except (KeyError, TypeError):  # unknown, dropped by another thread just now, or not hashable: a wrong type
                 return self._execute_source(script, key[1], data)
             if self._unused:
                 self._free_unused()
-            return self._run(cached.ref, cached.globals, None, None, False, data)  # type: ignore[no-any-return]  # without `keep`
+            return self._run(cached.ref, cached.globals, None, None, False, data)
         except self._failure as error:
             self._at_exit(error)
             raise
@@ -220,17 +220,16 @@ class LuaEngine:
         """Compile and run. Keep the compiled form unless the source is long."""
         source = _source_bytes("script", script, "give Lua source as str or bytes, or a precompiled LuaScript")
         keep = len(source) <= _CACHED_SOURCE_BYTES and type(script) in (str, bytes)
-        answer = self._run(-1, 0, source, _chunk_name(name), keep, data)
         if not keep:
-            return answer  # type: ignore[no-any-return]  # as above
-        result, ref, mentioned = answer
+            return self._run(-1, 0, source, _chunk_name(name), False, data)
+        result, ref, mentioned = self._run(-1, 0, source, _chunk_name(name), True, data)
         if ref >= 0:
             compiled = self._keep(ref, mentioned)
-            self._cache.setdefault((script, name, type(script)), compiled)  # type: ignore[arg-type]  # `keep` checked it
+            self._cache.setdefault((script, name, type(script)), compiled)
             if len(self._cache) > _CACHED_SCRIPTS:
                 self._cache.popitem(last=False)
             self._free_unused()
-        return result  # type: ignore[no-any-return]  # with `keep`, a tuple
+        return result
 
     def _keep(self, ref: int, globals_: int) -> _Compiled:
         """Take care of a script that was compiled just now."""
