@@ -23,7 +23,7 @@ and two that are no part of the rest:
 
 The environment and the wheel are kept between calls as long as nothing that they are made of changes; --fresh makes
 them anew. Arguments after `--` go to pytest in the steps that run it, for instance
-`python3 tools/check.py python -- -k meter -x`; Python's coverage is then reported and not required.
+`python3 tools/check.py python -- -k meter -x`. The step coverage then only reports Python's coverage.
 """
 
 from __future__ import annotations

@@ -110,8 +110,8 @@ class ScriptConfig:
             output are included. None: no deadline.
         cpu_time_ms: CPU time that a run may use on its thread, in milliseconds. Host functions are
             included. None: no limit.
-        max_instructions: How many Lua VM instructions a run may execute. It is the same number
-            every time. None: no limit. Instructions are counted in steps of 100, and a resumed
+        max_instructions: How many Lua VM instructions a run may execute. The same script ends
+            after the same number each time. None: no limit. Instructions are counted in steps of 100, and a resumed
             coroutine costs one step more. Counting slows every instruction: 1.4 to 2.5 times on
             5.4, 5.5 and LuaJIT, little on 5.1 to 5.3. A run that executes no instruction for 100
             ms of CPU time ends as well. This always holds in a single long step of Lua's own. In a

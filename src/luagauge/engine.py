@@ -390,7 +390,7 @@ class LuaEngine:
     def close(self) -> None:
         """Close the Lua state and give its memory back.
 
-        A run in progress ends first. An engine may be closed twice.
+        It waits for the end of a run in progress. An engine may be closed twice.
 
         Raises:
             EngineBusyError: The call came from a host function of a run of this engine, or from a

@@ -72,7 +72,8 @@ class ScriptMemory:
         allocated_bytes: The sum of everything that the run asked for, however soon it was freed.
         allocation_count: How often the run asked for a block, or for a larger one.
         refused_allocations: How often the limit refused memory. In a successful run a number above
-            0 has one of two meanings: a collection freed enough, or the script handled the error.
+            0 has one of two meanings: a collection then freed enough, or the script caught the
+            error and went on with less.
         reserved_bytes: What the Lua state held from the operating system when the run ended, live
             or not, and the engine's image. LuaJIT 2.0 has an allocator of its own. There the
             figure is what that allocator had in use. It keeps more, and nobody can say how much.
