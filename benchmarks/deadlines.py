@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from long_steps import CHAIN_OF_WEAK_KEYS
 from luas import HAVE_CLOSE, HAVE_INTEGERS, HAVE_LEN
 
 from benchmarks.figures import Effort, Figure
@@ -97,8 +98,8 @@ KINDS = (
     Kind("many tables, kept (heap)", "local t = {} while true do t[#t + 1] = {} end", heap=True),
     Kind("collectgarbage of 20,000 tables (heap)",
          "local t = {} for i = 1, 20000 do t[i] = {} end while true do collectgarbage() end", heap=True),
-    Kind("a chain of weak keys (heap)", """local t, key = setmetatable({}, {__mode = 'k'}), {}
-      while true do local value = {} t[key] = value key = value end""", heap=True),
+    Kind("a chain of weak keys (heap)",
+         f"local length = 5000 {CHAIN_OF_WEAK_KEYS} while true do collectgarbage() end", heap=True),
     Kind("long strings (heap)", "while true do ('x'):rep(2 ^ 25) end", heap=True),
 )  # fmt: skip
 

@@ -17,6 +17,7 @@ import random
 import time
 from dataclasses import dataclass
 
+from long_steps import CHAIN_OF_WEAK_KEYS
 from luas import HAVE_EPHEMERONS
 
 from luagauge import LUA_VERSIONS, LuaEngine, LuaScript, ScriptConfig, ScriptTimeoutError
@@ -48,7 +49,7 @@ TABLES = "local t = {{}} for i = 1, {} do t[i] = {{}} end "
 NUMBERS = "local t = {{}} for i = 1, {} do t[i] = i end "
 STRINGS = "local t = {{}} for i = 1, {} do t[i] = 'string ' .. i end "
 COROUTINES = "local t = {{}} local c = coroutine.create for i = 1, {} do t[i] = c(print) end "
-CHAIN = "local t, k = setmetatable({{}}, {{__mode = 'k'}}), {{}} for i = 1, {} do local n = {{}} t[n] = k k = n end "
+CHAIN = "local length = {} " + CHAIN_OF_WEAK_KEYS.replace("{", "{{").replace("}", "}}")
 # Keys whose hashes are all the same, as each Lua makes them of numbers; see its ltable.c.
 COLLIDING = {
     "5.1": "local M, t, n = 2^17 - 1, {{}}, 0 for mh = 0, 1e5 do for j = math.ceil((0x43300000 + mh) / M), 2^31 / M do "

@@ -6,6 +6,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 import pytest
+from long_steps import CHAIN_OF_WEAK_KEYS
 
 from luagauge import ScriptTimeoutError, _finder
 
@@ -125,13 +126,7 @@ def test_weak_tables_are_as_in_stock_lua(engine: LuaEngine, lua: str, name: str)
     assert result.output == stock.execute(source)
 
 
-# Each value is the next key: the collector goes over the table once for each. Seconds at this length, and the square of it.
-CHAIN = """
-    local t, first = setmetatable({}, {__mode = 'k'}), {}
-    local keys, key = {first}, first
-    for i = 1, 400000 do local value = {} t[key] = value key = value end
-    while true do collectgarbage() end
-"""
+CHAIN = f"local length = 100000 {CHAIN_OF_WEAK_KEYS} while true do collectgarbage() end"
 ATTACKS = {
     "at once": CHAIN,
     "set later": CHAIN.replace(

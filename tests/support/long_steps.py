@@ -89,12 +89,20 @@ def pure_step(lua: str, k: int = 16) -> tuple[str, dict[str, Any]]:
     return _COLLIDING.get(lua, _MIXED).replace("K", str(k)), {}
 
 
-_EPHEMERONS = """
-local t = setmetatable({}, {__mode = 'k'})
-local first = {}
-local k = first
-for i = 1, 20000 do local v = {} t[k] = v k = v end
-while true do collectgarbage() end
+# A chain of `length` ephemerons, held by `first`: each value is a key of the same table. A pass of the collector marks what
+# follows in the order of the table's places, which is that of addresses. So the chain is in another order, in which a pass
+# marks little: a collection of 20,000 takes more than half a second, and the time grows with the square of the length.
+CHAIN_OF_WEAK_KEYS = """
+local t, first, objects, random = setmetatable({}, {__mode = 'k'}), nil, {}, 1
+for i = 1, length do objects[i] = {} end
+for i = length, 1, -1 do
+  random = random * 16807 % 2147483647
+  local j = random % i + 1
+  objects[i], objects[j] = objects[j], objects[i]
+  t[objects[i]] = first
+  first = objects[i]
+end
+objects = nil
 """
 _SHARED_HASH = """
 local head, tail, n = ('h'):rep(40), ('t'):rep(40), 0
@@ -112,7 +120,7 @@ LONG_STEPS = {
         while true do n = n + 1 t[n * 2^40 + 0.5] = n end
     """,
     "strings sharing a hash": _SHARED_HASH,
-    "ephemerons": _EPHEMERONS,
+    "ephemerons": f"local length = 20000 {CHAIN_OF_WEAK_KEYS} while true do collectgarbage() end",
     "chain of __call": """
         local t = {} t.__call = t setmetatable(t, t)
         while true do pcall(t) end
