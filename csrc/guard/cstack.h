@@ -31,8 +31,8 @@ static inline const char *lg_c_floor(void) {
 }
 
 /* Where a run that begins in this frame must stop calling host functions. They are Python, which goes by its recursion limit
- * alone: its thousand levels through C took half a MiB with __len__, up to two with sorted(). So they are left what is left now, up to LG_C_STACK_HOST; but a
- * script may always be LG_C_STACK_OWN deep where it calls one. */
+ * alone: its thousand levels through C took half a MiB with __len__, up to two with sorted(). So they are left what is
+ * left now, up to LG_C_STACK_HOST; but a script may always be LG_C_STACK_OWN deep where it calls one. */
 static inline const char *lg_c_host_floor(void) {
   size_t left = lg_stack_left();
   const char *here = (const char *)LG_FRAME_ADDRESS();

@@ -33,8 +33,9 @@ static struct lg_ops lg_ops_table = {
     .arm = lg_ops_arm,
 };
 
-/* Fill the API's pointers from a loaded shared object: lookup(handle, name) is lg_library_find() or a test's own. Once a state of this Lua
- * was made, what it stands on cannot be exchanged: NULL goes to *missing then, else the name of what is missing. */
+/* Fill the API's pointers from a loaded shared object: lookup(handle, name) is lg_library_find() or a test's own. Once a
+ * state of this Lua was made, what it stands on cannot be exchanged: NULL goes to *missing then, else the name of what is
+ * missing. */
 const struct lg_ops *LG_NAME(resolve)(lg_lookup lookup, void *handle, const char **missing) {
   static void *from;
   if (lg_ops_taken && handle != from) {

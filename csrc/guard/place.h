@@ -51,8 +51,9 @@ static void lg_trace_level(struct lg_buf *b, const lua_Debug *ar) {
 #endif
 }
 
-/* The innermost levels from `level` on, as lua_getinfo() is to look at them. luaL_traceback shows the outermost too: finding them takes a second where a recursion ran wild,
- * allocates, and in LuaJIT it shows the addresses of C functions. */
+/* The innermost levels from `level` on, as lua_getinfo() is to look at them. luaL_traceback shows the outermost too:
+ * finding them takes a second where a recursion ran wild, allocates, and in LuaJIT it shows the addresses of C
+ * functions. */
 static void lg_keep_traceback(lua_State *L, struct lg_state *st, int level, const char *what) {
   enum { LG_TRACEBACK_LEVELS = 40 };
   lua_Debug ar;

@@ -1,6 +1,7 @@
-/* Every call to the system that the watchdog, telling a thread, the hard stop, stackfloor_posix.c, cputime_posix.c, state.c, buf.c
- * and the meter make fails in turn: once alone, and from that one on. Nothing hangs, nothing crashes, the status is right, and all is as good as new
- * as soon as the system is. run.py links this with -Wl,--wrap for each function named in faults/calls_posix.h. */
+/* Every call to the system that the watchdog, telling a thread, the hard stop, stackfloor_posix.c, cputime_posix.c,
+ * state.c, buf.c and the meter make fails in turn: once alone, and from that one on. Nothing hangs, nothing crashes, the
+ * status is right, and all is as good as new as soon as the system is. run.py links this with -Wl,--wrap for each function
+ * named in faults/calls_posix.h. */
 #define _GNU_SOURCE
 #include <limits.h>
 #include <poll.h>
