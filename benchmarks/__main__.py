@@ -84,11 +84,13 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--check", action="store_true", help="few rounds; fail where a ratio is above its bound")
     parser.add_argument("--only", action="append", choices=TOPICS, help="one topic; repeat for more")
     parser.add_argument("--rounds", type=int, help="rounds of every paired measurement")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="where the report goes")
+    parser.add_argument(
+        "--results", type=Path, help=f"where the report goes; with --only nowhere, else {RESULTS.name}/"
+    )
     parser.add_argument("--readme", action="store_true", help="measure nothing: put the last report into README.md")
     options = parser.parse_args(arguments)
     if options.readme:
-        readme.update(*report.read(options.results))
+        readme.update(*report.read(options.results or RESULTS))
         return 0
     effort = QUICK if options.check else FULL
     if options.rounds is not None:
@@ -100,12 +102,15 @@ def main(arguments: Sequence[str]) -> int:
     figures = [figure for found in by_topic.values() for figure in found]
     if failed:
         print(f"failed: {', '.join(failed)}")
-    report.write(figures, options.results)
+    if options.only and options.results is None:
+        return 1 if failed else 0
+    results: Path = options.results or RESULTS
+    report.write(figures, results)
     if "overhead" in topics and "overhead" not in failed:
         from benchmarks import plot  # noqa: PLC0415 - the check and single topics do without matplotlib
 
-        plot.draw(figures, options.results)
-    print(f"written to {options.results}")
+        plot.draw(figures, results)
+    print(f"written to {results}")
     return 1 if failed else 0
 
 

@@ -220,6 +220,8 @@ def main() -> int:
     parser.add_argument("--cross", action="store_true", help="compile for the other platforms instead")
     options = parser.parse_args()
     os.chdir(ROOT)
+    checked = ROOT / ".venv-test" / "venv" / "bin"  # where tools/check.py installs what is pinned
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), str(checked), os.environ.get("PATH", "")])
     missing = [name for name in ("clang-format", "clang-tidy") if not options.cross and shutil.which(name) is None]
     if missing:
         print(f"{' and '.join(missing)} not on PATH: use `python3 tools/check.py lint`, or install the lint group")

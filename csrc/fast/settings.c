@@ -38,9 +38,14 @@ static const struct setting of_tracking[] = {
 /* A bound of 64 bits as a size, which may have 32. */
 static size_t as_size(unsigned long long bound) { return bound > SIZE_MAX ? SIZE_MAX : (size_t)bound; }
 
-/* A number times its unit, at least 1: 0 would be no limit. The config has checked that it is above 0 and below 2^63. */
+/* A number times its unit, at least 1: 0 would be no limit. Of a subclass that does not check what it is given it may be
+ * anything: below 2^63, or an exception. */
 static long long in_units(PyObject *value, double unit) {
   double amount = PyFloat_AsDouble(value) * unit;
+  if (!(amount < 0x1p63)) {
+    PyErr_SetString(PyExc_OverflowError, "more than the core can count");
+    return 1;
+  }
   return amount < 1 ? 1 : (long long)amount;
 }
 
@@ -66,12 +71,15 @@ static int read_all(struct lg_engine *engine, PyObject *from, const struct setti
       return -1;
     }
     store(one->kind, value, (char *)engine + one->offset);
-    if (PyErr_Occurred()) {
-      PyErr_Format(PyExc_TypeError, "the core cannot read the setting %s: %R", one->name, value);
-      Py_DECREF(value);
-      return -1;
+    int failed = PyErr_Occurred() != NULL;
+    /* Ctrl-C and a lack of memory say nothing about the value. */
+    if (failed && PyErr_ExceptionMatches(PyExc_Exception) && !PyErr_ExceptionMatches(PyExc_MemoryError)) {
+      PyErr_Format(PyExc_TypeError, "the core cannot read the setting %s: %.200R", one->name, value);
     }
     Py_DECREF(value);
+    if (failed) {
+      return -1;
+    }
   }
   return 0;
 }

@@ -142,6 +142,15 @@ static int lg_begins_clean(const struct lg_request *rq) {
   return rq->ref < 0 || (rq->globals >> LG_GLOBAL_collectgarbage & 1) != 0;
 }
 
+/* Whether the limit leaves the script anything beside the context, which goes in whole. Where not, the report says so. */
+static int lg_context_fits(struct lg_state *st) {
+  if (st->meter.current - st->rp->start_bytes <= st->rq->memory_limit) return 1;
+  st->meter.refused++;
+  st->meter.wanted = st->meter.current;
+  st->rp->outcome = LG_RUN_MEMORY;
+  return 0;
+}
+
 static int lg_run_body(lua_State *L) {
   struct lg_state *st = lua_touserdata(L, 1);
   const struct lg_request *rq = st->rq;
@@ -158,6 +167,7 @@ static int lg_run_body(lua_State *L) {
   if (rq->context != NULL) {
     lg_unpack(L, rq->context, rq->context_len);
     lua_setfield(L, 1, "context");
+    if (!lg_context_fits(st)) return 0;
   }
   lg_run_limited(L, st, st->rp->start_bytes);
   return 0;

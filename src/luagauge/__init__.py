@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import _thread
+
 # The names of this package by the module that holds each. A module is loaded when a name of it is first used, so that
 # a program pays for what it uses only. Type checkers read __init__.pyi, which says the same.
 _HOMES = {
@@ -46,25 +48,42 @@ _HOMES = {
 
 __all__ = list(_HOMES)  # pyright: ignore[reportUnsupportedDunderAll]  # the stub has it in full
 
+_loading = _thread.RLock()
+"""Held while a module is loaded, and by a thread that forks. So no child gets a module that is half loaded for ever."""
+
+try:
+    from posix import register_at_fork
+except ImportError:  # Windows, which has no fork
+    pass
+else:
+    register_at_fork(before=_loading.acquire, after_in_child=_loading.release, after_in_parent=_loading.release)
+    del register_at_fork
+
 
 def __getattr__(name: str) -> object:
     """Load what is asked for, and keep it: PEP 562."""
-    home = _HOMES.get(name)
-    if home is not None:
-        value = getattr(__import__(f"luagauge.{home}", fromlist=(name,)), name)
-    elif name in _HOMES.values():
-        value = __import__(f"luagauge.{name}", fromlist=(name,))
-    elif name == "__version__":
+    if name == "__version__":
         value = _version()
+    elif name in _HOMES:
+        value = getattr(_module(_HOMES[name]), name)
+    elif name in _HOMES.values():
+        value = _module(name)
     else:
         raise AttributeError(f"module 'luagauge' has no attribute {name!r}")
     globals()[name] = value
     return value
 
 
+def _module(name: str) -> object:
+    """Load a module of this package."""
+    with _loading:
+        return __import__(f"luagauge.{name}", fromlist=(name,))
+
+
 def __dir__() -> list[str]:
     """Name what there is, whether or not it was asked for yet."""
-    return sorted({*globals(), *_HOMES, *_HOMES.values(), "__version__"})
+    here = {name for name in globals() if name.startswith("__")}
+    return sorted({*here, *_HOMES, *_HOMES.values(), "__version__"})
 
 
 def _version() -> str:

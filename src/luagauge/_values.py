@@ -6,6 +6,7 @@ it, and is a dataclass all the same: what `dataclasses` needs to know is there a
 
 from __future__ import annotations
 
+import sys
 from functools import cache
 from operator import attrgetter
 from reprlib import recursive_repr
@@ -36,8 +37,10 @@ class _Default:
 class _Form:
     """What a class was made from."""
 
-    def __init__(self, annotations: dict[str, str], defaults: dict[str, object], *, kw_only: bool) -> None:
-        """Take the annotations and defaults of its fields, and whether they are given by name only."""
+    def __init__(self, cls: type, defaults: dict[str, object], *, kw_only: bool) -> None:
+        """Take the class, the defaults of its fields, and whether they are given by name only."""
+        annotations: dict[str, str] = cls.__annotations__
+        self.home = vars(sys.modules[cls.__module__])  # what the annotations name
         self.names = tuple(annotations)
         self.annotations = annotations
         self.defaults = defaults
@@ -103,20 +106,24 @@ class _Value:
         """Hash the fields."""
         return hash(self.__form__.hashed(self))
 
+    @until_exit
     def __setattr__(self, name: str, value: object) -> None:
         """Refuse a field."""
         _refuse_change(self, name, "assign to")
         super().__setattr__(name, value)
 
+    @until_exit
     def __delattr__(self, name: str) -> None:
         """Refuse a field."""
         _refuse_change(self, name, "delete")
         super().__delattr__(name)
 
+    @until_exit
     def __getstate__(self) -> list[object]:
         """Return the fields, for copies and pickles."""
         return [getattr(self, name) for name in _all_names(self)]
 
+    @until_exit
     def __setstate__(self, state: list[object]) -> None:
         """Set the fields; those that came after the version that wrote the pickle get their defaults."""
         names = _all_names(self)
@@ -126,6 +133,7 @@ class _Value:
             default = self.__form__.defaults[name]
             object.__setattr__(self, name, default.factory() if isinstance(default, _Default) else default)
 
+    @until_exit
     def __replace__(self, /, **changes: object) -> typing.Any:
         """Return a copy with other values, for `copy.replace`."""
         from dataclasses import replace  # noqa: PLC0415 - see above
@@ -141,7 +149,12 @@ def _is_own(value: _Value) -> bool:
 
 def _all_names(value: _Value) -> tuple[str, ...]:
     """Return the names of all fields; a subclass that is a dataclass may have more."""
-    return value.__form__.names if _is_own(value) else tuple(type(value).__dataclass_fields__)
+    if _is_own(value):
+        return value.__form__.names
+    from dataclasses import fields  # noqa: PLC0415 - see above
+
+    me: typing.Any = value  # a dataclass, which no type checker sees
+    return tuple([one.name for one in fields(me)])
 
 
 def _refuse_change(value: _Value, name: str, what: str) -> None:
@@ -172,7 +185,7 @@ def _twin(owner: typing.Any) -> typing.Any:
 def _make_init(owner: typing.Any) -> Callable[..., None]:
     """Write `__init__` and compile it: one that walks over the fields takes three times as long for each object."""
     form: _Form = owner.__form__
-    scope: dict[str, typing.Any] = {"__name__": owner.__module__}
+    scope: dict[str, typing.Any] = {}
     parameters = ["self", "*"] if form.kw_only else ["self"]
     body = []
     for name in form.names:
@@ -188,8 +201,11 @@ def _make_init(owner: typing.Any) -> Callable[..., None]:
         body.append(f"    _set_{name}(self, {value})\n")
     if hasattr(owner, "__post_init__"):
         body.append("    self.__post_init__()\n")
-    exec(f"def __init__({', '.join(parameters)}):\n{''.join(body)}", scope)  # noqa: S102 - names of this package
-    made: Callable[..., None] = scope["__init__"]
+    # The function's globals are those of the class's module; all else that it uses is a variable of the one around it.
+    source = f"def __init__({', '.join(parameters)}):\n{''.join(body)}".replace("\n", "\n    ")
+    around: dict[str, typing.Any] = {}
+    exec(f"def around({', '.join(scope)}):\n    {source}\n    return __init__", form.home, around)  # noqa: S102 - names of this package
+    made: Callable[..., None] = around["around"](**scope)
     made.__qualname__ = f"{owner.__qualname__}.__init__"
     made.__annotations__ = {**form.annotations, "return": None}
     return made
@@ -206,7 +222,7 @@ def _dataclass(*, frozen: bool, slots: bool, kw_only: bool = False) -> Callable[
     def made(cls: type) -> type:
         space = {name: value for name, value in vars(cls).items() if name not in {"__dict__", "__weakref__"}}
         defaults = {name: space.pop(name) for name in cls.__annotations__ if name in space}
-        form = _Form(cls.__annotations__, defaults, kw_only=kw_only)
+        form = _Form(cls, defaults, kw_only=kw_only)
         space |= {
             "__qualname__": cls.__qualname__,
             "__slots__": form.names,

@@ -208,6 +208,7 @@ class ScriptConfig:
         object.__setattr__(self, "environment_variables", MappingProxyType(_environment(self.environment_variables)))
         object.__setattr__(self, "functions", MappingProxyType(_functions(self.functions)))
 
+    @until_exit
     def __reduce__(self) -> tuple[typing.Any, ...]:
         """Copy and pickle by way of plain dicts.
 

@@ -227,6 +227,7 @@ class Measurement:
         """Take the second snapshot and compare."""
         self._finish(self._open.pop(), failed=error is not None)
 
+    @until_exit
     def __call__(self, function: Callable[_P, _R]) -> Callable[_P, _R]:
         """Return `function` with every call measured.
 

@@ -29,7 +29,7 @@ from lua_build import (
 
 PROBE = ("probe/windows.c",) if systems.WINDOWS else ("probe/linux.c", "probe/procfs.c")
 VARIANT = "plain" if CARRIED is not None else "sanitized"
-TIMEOUT_S = 600
+TIMEOUT_S = 3600
 DENSE, DENSE_WHOLE = 50, 400
 """How many allocations of a script fail each in turn; of those after them, samples. --whole takes the larger number."""
 

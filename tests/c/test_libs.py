@@ -15,7 +15,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 import lua_build  # noqa: E402  a script beside this file, in no package
 
-TIMEOUT_S = 240
+TIMEOUT_S = 900
 ROUNDS = 300
 """Rounds of the differential test; each makes some twenty calls."""
 

@@ -16,7 +16,7 @@ sys.path.insert(0, str(HERE))
 import lua_build  # noqa: E402  a script beside this file, in no package
 
 CASES = re.findall(r"^function cases\.(\w+)", (HERE / "match_cases.lua").read_text(), re.MULTILINE)
-TIMEOUT_S = 120
+TIMEOUT_S = 900
 FUZZ_PAIRS = 5000
 
 pytestmark = [

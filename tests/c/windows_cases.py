@@ -12,7 +12,7 @@ from guard_sweep import guard_command
 from lua_build import VERSIONS
 from stop_storm import step_script
 
-TIMEOUT_S = 300
+TIMEOUT_S = 1800  # for what hangs; a busy machine takes many times what an idle one does
 
 
 def main(names: list[str]) -> int:

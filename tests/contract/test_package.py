@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 import sysconfig
+import textwrap
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -234,3 +235,33 @@ def test_extension_modules_use_the_stable_abi() -> None:
             assert suffix == "pyd" or FREE_THREADED
         else:
             assert ("abi3" in suffix) != FREE_THREADED
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks there")
+def test_fork_waits_for_what_is_being_loaded() -> None:
+    """A child has no thread that would end the import, and would wait for it for ever."""
+    code = """
+        import os, signal, sys, threading, time
+        import luagauge
+
+        begun = threading.Event()
+
+        class Slow:
+            def find_spec(self, name, path=None, target=None):
+                if name == "luagauge.config" and not begun.is_set():
+                    begun.set()
+                    time.sleep(0.2)
+
+        sys.meta_path.insert(0, Slow())
+        thread = threading.Thread(target=lambda: luagauge.ScriptConfig)
+        thread.start()
+        begun.wait()
+        child = os.fork()
+        if child == 0:
+            signal.alarm(30)
+            luagauge.ScriptConfig()
+            os._exit(0)
+        print(os.waitpid(child, 0)[1])
+        thread.join()
+    """
+    assert run_child(textwrap.dedent(code)) == "0\n"

@@ -160,15 +160,17 @@ def test_limit_of_any_size_gives_the_right_error(
     assert type(None) in kinds
 
 
-def test_limit_never_refuses_the_context(make_engine: Callable[..., LuaEngine], lua: str) -> None:
-    """Data that the host gives goes in whole, however little the script may use; it counts as the run's use."""
+def test_limit_ends_a_run_whose_context_is_over_it(make_engine: Callable[..., LuaEngine], lua: str) -> None:
+    """Data that the host gives goes in whole, and counts as the run's use: over the limit the script does not begin."""
     engine = make_engine(lua, memory_limit_mb=1)
     big = {"text": "x" * 3 * MIB, "rows": [{"id": i} for i in range(2000)]}
-    result = engine.execute_script("return #context.text", big)
-    if result.error is not None:  # Lua took anything at all beyond what is already over the limit
-        assert isinstance(result.error, MemoryLimitExceeded)
+    result = engine.execute_script("print('begun') return #context.text", big)
+    assert isinstance(result.error, MemoryLimitExceeded)
+    assert result.error.used_mb > 3
     assert result.memory is not None
     assert result.memory.used_bytes > 3 * MIB
+    assert result.memory.refused_allocations == 1
+    assert result.logs == ()
     small = engine.execute_script("return #context.text", {"text": "x"})
     assert small.output == 1
 

@@ -273,7 +273,8 @@ def test_settings_that_are_missing_are_named(name: str) -> None:
     [
         ("memory_limit_mb", "64"), ("timeout_ms", []), ("cpu_time_ms", "1"), ("max_instructions", 1.5),
         ("max_instructions", 1 << 64), ("max_output_size", "1"), ("max_output_size", -1), ("max_log_size", None),
-        ("max_log_entries", 1 << 65),
+        ("max_log_entries", 1 << 65), ("timeout_ms", float("inf")), ("timeout_ms", 1e30), ("cpu_time_ms", float("nan")),
+        ("memory_limit_mb", float("inf")), ("memory_limit_mb", float("nan")), ("memory_limit_mb", 1e300),
     ],
 )  # fmt: skip
 def test_settings_of_another_kind_are_named(name: str, value: object) -> None:
@@ -295,6 +296,17 @@ def test_settings_that_are_neither_true_nor_false_are_named(name: str) -> None:
     """An error of theirs too becomes one that names the setting."""
     with pytest.raises(TypeError, match=f"the core cannot read the setting {name}: "):
         state_with(Settings(luagauge.ScriptConfig(), **{name: NoTruth()}))
+
+
+def test_settings_that_are_interrupted_are_not_read() -> None:
+    """Ctrl-C stays what it is."""
+
+    class Interrupted:
+        def __bool__(self) -> bool:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        state_with(Settings(luagauge.ScriptConfig(), hard_stop=Interrupted()))
 
 
 def test_settings_are_converted_to_the_units_of_the_core() -> None:

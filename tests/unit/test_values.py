@@ -249,6 +249,23 @@ def test_values_have_subclasses_as_dataclasses_have(ours: Any, theirs: Any, opti
     assert subclass_facts(ours, **options) == subclass_facts(theirs, **options)
 
 
+@PAIRS
+def test_fields_of_the_class_are_no_part_of_a_copy(ours: Any, theirs: Any) -> None:
+    """Nor what is given to __init__ only."""
+    for base in (ours, theirs):
+        more: list[Any] = [("shared", typing.ClassVar[int], 3), ("more", int, 7)]
+        given: dict[str, Any] = {"more": 5}
+        if not hasattr(base, "__post_init__"):  # which would get it
+            more.append(("given", dataclasses.InitVar[int]))
+            given["given"] = 4
+        kind: Any = dataclasses.make_dataclass("More", more, bases=(base,), frozen=True, kw_only=True)
+        one = kind(1, 2, ["a"], **given) if base.__name__ == "Point" else kind(second="b", **given)
+        for again in (copy.copy(one), copy.deepcopy(one)):
+            assert again == one
+            assert again.more == 5
+            assert vars(again) == vars(one)
+
+
 def test_dataclass_makes_no_other_kind() -> None:
     """What it does not do, it refuses."""
     with pytest.raises(TypeError, match="frozen and have slots"):
@@ -291,8 +308,11 @@ def test_pickles_are_those_of_an_older_version(name: str, protocol: int) -> None
 @pytest.mark.parametrize("name", VALUES)
 def test_annotations_of_public_values_can_be_evaluated(name: str) -> None:
     """Libraries that build forms and parsers from types read them so."""
-    hints = typing.get_type_hints(type(VALUES[name]))
+    kind = type(VALUES[name])
+    hints = typing.get_type_hints(kind)
     assert list(hints) == [field.name for field in dataclasses.fields(VALUES[name])]
+    assert typing.get_type_hints(kind.__init__) == {**hints, "return": type(None)}
+    assert [one.annotation for one in inspect.signature(kind, eval_str=True).parameters.values()] == [*hints.values()]
     assert not any(isinstance(hint, (str, typing.ForwardRef)) for hint in hints.values())
 
 
