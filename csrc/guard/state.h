@@ -13,6 +13,7 @@
 #include "ending.h"
 #include "hardstop.h"
 #include "host.h"
+#include "identity.h"
 #include "kept.h"
 #include "ops.h"
 #include "request.h"
@@ -61,8 +62,9 @@ struct lg_state {
   struct lg_refs refs;
   struct lg_error error;
   struct lg_boxes boxes;
-  struct lg_buf scratch; /* bytes that are about to become one string (stdlib/rep.h) */
-  uint64_t random[4];    /* math.random's generator; lg_random_begin() (stdlib/mathlib.h) makes it fresh for a run */
+  struct lg_identity identity; /* set when the state is made */
+  struct lg_buf scratch;       /* bytes that are about to become one string (stdlib/rep.h) */
+  uint64_t random[4]; /* math.random's generator; lg_random_begin() (stdlib/mathlib.h) makes it fresh for a run */
 };
 
 /* What the state holds from the system and the C library for its heap: the arena, and the image of it. */

@@ -126,6 +126,12 @@
 #define LG_FORMAT_TAKES_NULS   LG_SINCE_53     /* a plain %s takes a string with NULs, and another refuses it */
 #define LG_FORMAT_HAS_LITERALS LG_SINCE_53     /* %q takes nil, booleans and numbers */
 #define LG_FORMAT_HAS_INFINITY LG_SINCE_54     /* %q has a form for infinities and NaNs */
+#define LG_FORMAT_HAS_POINTER  (LG_SINCE_54 || LG_JIT != 0) /* %p */
+#if LG_JIT
+#define LG_TEXT_NO_POINTER     "NULL"          /* %p of a value that has no address */
+#else
+#define LG_TEXT_NO_POINTER     "(null)"
+#endif
 #define LG_QUOTES_ONLY_CR      LG_IS_PUC_51    /* %q: of the control characters CR and NUL alone are escaped */
 #define LG_QUOTES_ASCII        (LG_JIT != 0)   /* %q: control characters are ASCII's, not the locale's */
 
