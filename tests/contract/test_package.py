@@ -34,7 +34,6 @@ PUBLIC_NAMES = frozenset(
         "MemoryTracker",
         "MemoryTrackingConfig",
         "MemoryTrackingError",
-        "OperationNotAllowed",
         "OutputLimitExceeded",
         "PlatformUnavailableError",
         "ScriptConfig",
