@@ -156,7 +156,7 @@ static const int lg_gc_options[] = {LUA_GCSTOP,     LUA_GCRESTART,  LUA_GCCOLLEC
  * there are enough or a cycle has ended. 5.5 makes one short step at most, whatever the size. */
 static int lg_gc_steps(lua_State *L, struct lg_state *st) {
   lua_Integer left = lg_gc_argument(L, 2);
-  const lua_Integer whole = LG_GC_STEP_IS_SIZE || st->meter.current <= LG_AT_ONCE || lg_is_generational(st);
+  const int whole = LG_GC_STEP_IS_SIZE || st->meter.current <= LG_AT_ONCE || lg_is_generational(st);
   const lua_Integer piece = whole ? left : 1 << 10; /* KiB: two milliseconds at most */
   int done = 0;
   do {
