@@ -32,7 +32,8 @@ return table.concat(found, ' ')
 LIFETIME = """
 pcall(collectgarbage, 'generational')
 local probe, made = setmetatable({{}}, {__mode = 'v'}), 0
-while probe[1] do
+local function alive() return probe[1] ~= nil end -- whose frame is gone again: what is on the stack is not collected
+while alive() do
   made = made + 1
   local t = {made, made}
 end

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from luagauge import LuaEngine
+    from luagauge import LuaEngine, LuaScript
 
 KINDS = ("image", "large")
 """`image`: a small state, whose image is put back after each run. `large`: one that holds so much compiled code that a run
@@ -18,10 +19,15 @@ def engine_of(make_engine: Callable[..., LuaEngine], lua: str, kind: str, **sett
     """Return an engine of that kind."""
     engine = make_engine(lua, **settings)
     if kind == "large":
-        engine.precompile_script("".join(f"local a{i} = {{'text {i}', {i}}} do " for i in range(100)) + "end " * 100)
-        for number in range(30):
-            engine.precompile_script(f"return {{{', '.join(f'{number}{i}.5' for i in range(2000))}}}")
+        source = f"return {{{', '.join(f'{i}.5' for i in range(20_000))}}}"
+        _compiled[engine] = engine.precompile_script(source)
+        assert engine.stats().live_bytes > LARGE_BYTES
     return engine
+
+
+LARGE_BYTES = 150_000
+"""More than twice of what is always put back (`lg_worth_cleaning` in csrc/guard/upkeep.h)."""
+_compiled: WeakKeyDictionary[LuaEngine, LuaScript] = WeakKeyDictionary()
 
 
 BARE = """
