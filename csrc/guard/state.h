@@ -79,10 +79,10 @@ struct lg_state {
   struct lg_refs refs;
   struct lg_error error;
   struct lg_boxes boxes;
-  unsigned changed; /* enum lg_changed: by the run in progress */
+  unsigned changed;              /* enum lg_changed: by the run in progress */
   struct lg_collector collector; /* once `changed` has LG_CHANGED_COLLECTOR */
-  struct lg_identity identity; /* set when the state is made */
-  struct lg_buf scratch;       /* bytes that are about to become one string (stdlib/rep.h) */
+  struct lg_identity identity;   /* set when the state is made */
+  struct lg_buf scratch;         /* bytes that are about to become one string (stdlib/rep.h) */
   uint64_t random[4]; /* math.random's generator; lg_random_begin() (stdlib/mathlib.h) makes it fresh for a run */
 };
 

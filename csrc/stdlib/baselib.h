@@ -24,8 +24,20 @@ static void lg_offer_c(lua_State *L, int t, const char *name, lua_CFunction f) {
 
 /* Put the base functions into the table at t; the stock ones are in the table at `stock`. */
 static void lg_offer_base(lua_State *L, int t, int stock) {
-  static const char *const kept[] = {"assert",   "error",  "ipairs", "next", "pairs",  "pcall",    "rawequal",
-                                     "rawget",   "rawset", "select", "type", "xpcall", "_VERSION", "getmetatable",
+  static const char *const kept[] = {"assert",
+                                     "error",
+                                     "ipairs",
+                                     "next",
+                                     "pairs",
+                                     "pcall",
+                                     "rawequal",
+                                     "rawget",
+                                     "rawset",
+                                     "select",
+                                     "type",
+                                     "xpcall",
+                                     "_VERSION",
+                                     "getmetatable",
 #if LG_HAS_RAWLEN
                                      "rawlen",
 #endif

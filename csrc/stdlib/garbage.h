@@ -111,11 +111,15 @@ static void lg_collector_wake(struct lg_meter *m) {
 
 /* ---- collectgarbage ---- */
 
-static const char *const lg_gc_names[] = {"stop",         "restart",     "collect", "count", "step",
+static const char *const lg_gc_names[] = {"stop",
+                                          "restart",
+                                          "collect",
+                                          "count",
+                                          "step",
 #if LG_GC_HAS_PARAM
                                           "param",
 #else
-                                          "setpause",     "setstepmul",
+                                          "setpause", "setstepmul",
 #endif
 #if LG_GC_HAS_MAJORINC
                                           "setmajorinc",
@@ -124,10 +128,11 @@ static const char *const lg_gc_names[] = {"stop",         "restart",     "collec
                                           "isrunning",
 #endif
 #if LG_GC_HAS_MODES
-                                          "generational", "incremental",
+                                          "generational",
+                                          "incremental",
 #endif
                                           NULL};
-static const int lg_gc_options[] = {LUA_GCSTOP,     LUA_GCRESTART,  LUA_GCCOLLECT, LUA_GCCOUNT, LUA_GCSTEP,
+static const int lg_gc_options[] = {LUA_GCSTOP,        LUA_GCRESTART, LUA_GCCOLLECT, LUA_GCCOUNT, LUA_GCSTEP,
 #if LG_GC_HAS_PARAM
                                     LUA_GCPARAM,
 #else
@@ -140,7 +145,7 @@ static const int lg_gc_options[] = {LUA_GCSTOP,     LUA_GCRESTART,  LUA_GCCOLLEC
                                     LUA_GCISRUNNING,
 #endif
 #if LG_GC_HAS_MODES
-                                    LUA_GCGEN,      LUA_GCINC
+                                    LUA_GCGEN,         LUA_GCINC
 #endif
 };
 
