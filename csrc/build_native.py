@@ -35,7 +35,7 @@ SYSTEM = SYSTEMS.get(sys.platform, System())
 # One list per room of csrc/.
 CORE_SOURCES = ["csrc/core.c"]
 PROBE_SOURCES = [f"csrc/probe/{name}.c" for name in SYSTEM.probe]
-OS_SOURCES = [f"csrc/os/{name}_{SYSTEM.others}.c" for name in ("clock", "library", "sync")]
+OS_SOURCES = [f"csrc/os/{name}_{SYSTEM.others}.c" for name in ("clock", "library", "random", "sync")]
 METER_SOURCES = [
     *sorted(path.as_posix() for path in Path("csrc/meter").glob("*.c") if not path.name.startswith("pages_")),
     f"csrc/meter/pages_{SYSTEM.others}.c",

@@ -52,8 +52,8 @@ static int open_state(struct lg_engine *engine, const struct lg_ops *ops, PyObje
       engine->st = st;
       rc = 0;
     } else {
+      (void)(status == LG_OS_ERROR ? PyErr_SetFromErrno(PyExc_OSError) : PyErr_NoMemory());
       core->state_free(st);
-      (void)PyErr_NoMemory();
     }
   } else if (!PyErr_Occurred()) {
     (void)PyErr_NoMemory();

@@ -35,16 +35,43 @@ static void lg_push_empty_context(lua_State *L) {
   }
 }
 
+/* Make strings' methods those of the library on top (stays). The metatable has the key already, so this asks for no memory. */
+static void lg_set_string_methods(lua_State *L, const struct lg_state *st) {
+  (void)lua_rawgeti(L, LUA_REGISTRYINDEX, st->refs.strings);
+  lua_pushvalue(L, -2);
+  lua_setfield(L, -2, "__index");
+  lua_pop(L, 1);
+}
+
+/* Replace library number i of the template, which is on top, by the run's own copy. A script that can change its string library
+ * sees the change in strings' methods. */
+static void lg_own_library(lua_State *L, struct lg_state *st, int i) {
+  lg_copy_library(L);
+  if (i == LG_GLOBAL_math) {
+    lg_random_begin(st);
+  } else if (i == LG_GLOBAL_string) {
+    st->changed |= LG_CHANGED_STRINGS;
+    lg_set_string_methods(L, st);
+  }
+}
+
+/* Strings' methods are the template's again. */
+static void lg_reset_string_methods(lua_State *L, const struct lg_state *st) {
+  (void)lua_rawgeti(L, LUA_REGISTRYINDEX, st->refs.env);
+  (void)lua_rawgeti(L, -1, LG_GLOBAL_string + 1);
+  lg_set_string_methods(L, st);
+  lua_pop(L, 2);
+}
+
 /* Push the globals of one run and make them the state's. */
 static void lg_env_push(lua_State *L, struct lg_state *st, uint64_t globals) {
   lua_createtable(L, 0, 8 + st->host.function_count);
   int env = lua_gettop(L);
   (void)lua_rawgeti(L, LUA_REGISTRYINDEX, st->refs.env);
-  for (int i = 0; i < LG_GLOBAL_context; i++) {
-    if ((globals >> i & 1) == 0) continue;
+  for (uint64_t left = globals & (((uint64_t)1 << LG_GLOBAL_context) - 1); left != 0; left &= left - 1) {
+    int i = (int)lg_low_zeros(left);
     (void)lua_rawgeti(L, env + 1, i + 1);
-    if (lua_istable(L, -1)) lg_copy_library(L);
-    if (i == LG_GLOBAL_math) lg_random_begin(st);
+    if (lua_istable(L, -1)) lg_own_library(L, st, i);
     lua_setfield(L, env, lg_globals[i]);
   }
   lua_settop(L, env);

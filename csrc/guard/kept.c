@@ -14,6 +14,7 @@ void lg_state_rewind(struct lg_state *st) {
   st->meter.current = st->kept.bytes;
   st->boxes.list = NULL;
   st->kept.dirty = 0;
+  st->changed = 0;
 }
 
 const char *lg_state_no_stop(const struct lg_state *st) {

@@ -4,6 +4,9 @@
 #ifndef LG_OPEN_H
 #define LG_OPEN_H
 
+#include <errno.h>
+
+#include "../os/random.h"
 #include "run.h"
 
 #if LG_HAS_FFI
@@ -82,6 +85,10 @@ static int lg_ops_taken;
 static int lg_ops_open(struct lg_state *st, const struct lg_opening *how) {
   static const struct lg_opening plain = {LG_RANGE_MOST, NULL, 0};
   struct lg_open_call call = {st, how != NULL ? how : &plain};
+  unsigned char key[LG_IDENTITY_KEY];
+  errno = lg_random_bytes(key, sizeof key);
+  if (errno != 0) return LG_OS_ERROR;
+  lg_identity_set(&st->identity, key);
   lua_State *L = lg_new_state(st, call.how->range_bytes);
   if (L == NULL) return LG_NO_MEMORY;
   st->L = L;

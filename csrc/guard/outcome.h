@@ -13,7 +13,6 @@ enum lg_outcome {
   LG_RUN_INTERRUPTED, /* lg_interrupt() */
   LG_RUN_OUTPUT,      /* the output is larger than max_output */
   LG_RUN_DATA,        /* the output holds something that is not plain data: message, path */
-  LG_RUN_FORBIDDEN,   /* the sandbox refused an operation: message, line, traceback */
   LG_RUN_CALLBACK,    /* a host function asked for the run to end */
   LG_RUN_CPU,         /* CPU time used up */
   LG_RUN_BUDGET,      /* instructions used up */

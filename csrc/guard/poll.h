@@ -84,20 +84,30 @@ static void lg_spend(struct lg_state *st, lua_State *L) {
   lg_raise_interrupt(L);
 }
 
+enum { LG_AT_ONCE = 8 << 20 }; /* bytes of a heap that is collected in one step: one or two milliseconds */
+
+/* Whether the script has chosen the mode in which the collector's steps are whole collections. */
+static inline int lg_is_generational(const struct lg_state *st) {
+  return (st->changed & LG_CHANGED_COLLECTOR) != 0 && st->collector.generational;
+}
+
 /* A full collection. lua_gc() does one in a single step, which a large heap makes long: there it goes in short steps, with a
  * look at the deadline between them. The first cycle may be one that Lua had begun, and what died after its marking had
- * passed by outlives it; the second begins and ends here. */
+ * passed by outlives it; the second begins and ends here. A collection of
+ * generations has no short steps: the hard stop ends one that takes long. */
 static void lg_collect_all(struct lg_state *st, lua_State *L) {
-  enum { LG_AT_ONCE = 8 << 20 }; /* bytes: one or two milliseconds */
-  if (st->meter.current <= LG_AT_ONCE) {
+  if (st->meter.current <= LG_AT_ONCE || lg_is_generational(st)) {
     (void)lg_gc(L, LUA_GCCOLLECT);
-    return;
+  } else {
+    for (int cycles = 0; cycles < 2;) {
+      lg_poll(st, L);
+      lg_moved(st); /* as much as the heap is large, no more */
+      if (lg_gc_step(L, 0) != 0) cycles++;
+    }
   }
-  for (int cycles = 0; cycles < 2;) {
-    lg_poll(st, L);
-    lg_moved(st); /* as much as the heap is large, no more */
-    if (lg_gc_step(L) != 0) cycles++;
-  }
+#if LG_COLLECTING_RESTARTS
+  if ((st->changed & LG_CHANGED_COLLECTOR) != 0 && st->collector.stopped) (void)lg_gc(L, LUA_GCSTOP);
+#endif
 }
 
 /* Call before asking Lua for one block of n bytes: when the limit would refuse it, collect first, so that a script that

@@ -51,7 +51,6 @@ static void lg_outcome(struct lg_state *st, int abandoned) {
   if (rp->outcome == -1) rp->outcome = st->progress.status == LUA_ERRMEM ? lg_memory_outcome(st) : LG_RUN_ERROR;
   if (rp->outcome == LG_RUN_MEMORY || rp->outcome == LG_RUN_OUTPUT) rp->stopped = LG_STOPPED_ERROR;
   if (rp->outcome != LG_RUN_ERROR) return;
-  if (st->error.kind == LG_ERROR_FORBIDDEN) rp->outcome = LG_RUN_FORBIDDEN;
   rp->cause = st->error.kind == LG_ERROR_CALLBACK;
 }
 

@@ -13,6 +13,7 @@
 #include "ending.h"
 #include "hardstop.h"
 #include "host.h"
+#include "identity.h"
 #include "kept.h"
 #include "ops.h"
 #include "request.h"
@@ -21,8 +22,8 @@
 
 struct lua_State;
 
-/* The last error value that a host function or the sandbox raised (failure.h). */
-enum lg_error_kind { LG_ERROR_NONE = 0, LG_ERROR_CALLBACK, LG_ERROR_FORBIDDEN };
+/* The last error value that a host function raised (failure.h). */
+enum lg_error_kind { LG_ERROR_NONE = 0, LG_ERROR_CALLBACK };
 
 struct lg_error {
   int ref;  /* registry; made with the state */
@@ -38,8 +39,25 @@ struct lg_boxes {
 
 /* References in the registry that are made with the state (template.h). */
 struct lg_refs {
-  int env;  /* template of the globals */
-  int idle; /* the empty globals between runs */
+  int env;     /* template of the globals */
+  int idle;    /* the empty globals between runs */
+  int strings; /* the strings' metatable */
+};
+
+/* What a run has changed of the state itself. The next run finds it as it was: lg_put_right() (upkeep.h) sees to that where no
+ * image is put back. Bits of struct lg_state's `changed`. */
+enum lg_changed {
+  LG_CHANGED_STRINGS = 1,   /* strings' methods are those of the run's own library */
+  LG_CHANGED_COLLECTOR = 2, /* the collector has been told something: lg_collector (stdlib/garbage.h) */
+  LG_CHANGED_YOUNG = 4      /* and its parameters of generations too */
+};
+
+/* The collector's parameters as they were before a run changed one, in the order of stdlib/garbage.h. */
+enum { LG_COLLECTOR_PARAMETERS = 6 };
+struct lg_collector {
+  int before[LG_COLLECTOR_PARAMETERS];
+  int stopped;      /* by the script */
+  int generational; /* by the script */
 };
 
 struct lg_state {
@@ -61,8 +79,11 @@ struct lg_state {
   struct lg_refs refs;
   struct lg_error error;
   struct lg_boxes boxes;
-  struct lg_buf scratch; /* bytes that are about to become one string (stdlib/rep.h) */
-  uint64_t random[4];    /* math.random's generator; lg_random_begin() (stdlib/mathlib.h) makes it fresh for a run */
+  unsigned changed;              /* enum lg_changed: by the run in progress */
+  struct lg_collector collector; /* once `changed` has LG_CHANGED_COLLECTOR */
+  struct lg_identity identity;   /* set when the state is made */
+  struct lg_buf scratch;         /* bytes that are about to become one string (stdlib/rep.h) */
+  uint64_t random[4]; /* math.random's generator; lg_random_begin() (stdlib/mathlib.h) makes it fresh for a run */
 };
 
 /* What the state holds from the system and the C library for its heap: the arena, and the image of it. */

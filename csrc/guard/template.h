@@ -30,10 +30,13 @@ static void lg_open_stock(lua_State *L, lua_CFunction open, const char *name) {
 #endif
 }
 
-/* The metatable of strings: its __index is a table no script can reach, and it is closed to getmetatable. */
-static void lg_protect_strings(lua_State *L, int master) {
+/* The metatable of strings: its __index is a table no script can reach, unless env.h puts a run's own there, and it is closed
+ * to getmetatable. */
+static void lg_protect_strings(lua_State *L, struct lg_state *st, int master) {
   lua_pushliteral(L, "");
   if (!lua_getmetatable(L, -1)) lua_newtable(L);
+  lua_pushvalue(L, -1);
+  st->refs.strings = luaL_ref(L, LUA_REGISTRYINDEX);
   lua_pushvalue(L, master);
   lua_setfield(L, -2, "__index");
   lua_pushboolean(L, 0);
@@ -120,7 +123,7 @@ static void lg_env_build(lua_State *L, struct lg_state *st, const struct lg_open
   lg_open_libraries(L, t);
   lg_run_prelude(L, st, how, t);
   (void)lua_getfield(L, t, "string");
-  lg_protect_strings(L, lua_gettop(L));
+  lg_protect_strings(L, st, lua_gettop(L));
   lua_settop(L, t);
   lua_createtable(L, LG_GLOBAL_COUNT, 0);
   for (int i = 0; i < LG_GLOBAL_COUNT; i++) {

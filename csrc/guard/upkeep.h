@@ -7,10 +7,17 @@
 #include "protect.h"
 #include "script.h"
 
+/* Put right what a run has changed of the state itself, once its globals are forgotten. */
+static void lg_put_right(lua_State *L, struct lg_state *st) {
+  if ((st->changed & LG_CHANGED_STRINGS) != 0) lg_reset_string_methods(L, st);
+  if ((st->changed & LG_CHANGED_COLLECTOR) != 0) lg_collector_restore(L, st);
+  st->changed = 0;
+}
+
 /* Forget the globals of the run: the state's own, and those its compiled script still holds; and a script that is not to be
  * kept. */
 static int lg_forget_run(lua_State *L) {
-  const struct lg_state *st = lua_touserdata(L, 1);
+  struct lg_state *st = lua_touserdata(L, 1);
   int ref = st->rp->ref;
   (void)lua_rawgeti(L, LUA_REGISTRYINDEX, st->refs.idle);
   int idle = lua_gettop(L);
@@ -23,6 +30,7 @@ static int lg_forget_run(lua_State *L) {
   }
   lua_pushboolean(L, 0);
   lua_rawseti(L, LUA_REGISTRYINDEX, st->error.ref);
+  if (st->changed != 0) lg_put_right(L, st);
   return 0;
 }
 
@@ -41,11 +49,13 @@ static int lg_collect(lua_State *L) {
 /* Whether the state has grown so much from `clean` bytes that it is worth cleaning. A small one always: putting its image back
  * takes less than a microsecond, and then each run of a script shows the same figures. Where an engine holds much compiled code,
  * it waits until there is an eighth of that, so that the cost of a run or a compile does not grow with what the engine holds; but
- * no more than a sixteenth of a run's limit, which the next run could hold in its place. */
+ * no more than a sixteenth of a run's limit, which the next run could hold in its place. And where the run told the collector something:
+ * to put that right could take the collector long. */
 static int lg_worth_cleaning(const struct lg_state *st, size_t clean) {
   enum { LG_SMALL_STATE = 1 << 16 };
   size_t garbage = st->meter.current > clean ? st->meter.current - clean : 0;
-  return clean <= LG_SMALL_STATE || garbage > clean / 8 || garbage > st->rq->memory_limit / 16;
+  return clean <= LG_SMALL_STATE || garbage > clean / 8 || garbage > st->rq->memory_limit / 16 ||
+         (st->changed & LG_CHANGED_COLLECTOR) != 0;
 }
 
 /* Where runs may be given up; NULL for nowhere. */

@@ -107,6 +107,19 @@ struct lua_Debug {
 #define LUA_GCCOUNT 3
 #define LUA_GCCOUNTB 4
 #define LUA_GCSTEP 5
+#if LG_GC_HAS_PARAM
+#define LUA_GCISRUNNING 6
+#define LUA_GCGEN 7
+#define LUA_GCINC 8
+#define LUA_GCPARAM 9
+#else
+#define LUA_GCSETPAUSE 6
+#define LUA_GCSETSTEPMUL 7
+#define LUA_GCSETMAJORINC 8
+#define LUA_GCISRUNNING 9
+#define LUA_GCGEN 10
+#define LUA_GCINC 11
+#endif
 #define LUA_HOOKCOUNT 3
 #define LUA_MASKCOUNT (1 << LUA_HOOKCOUNT)
 #define LUA_NOREF (-2)
@@ -163,6 +176,7 @@ struct lua_Debug {
   X(lua_Hook, lua_gethook, (lua_State *)) \
   X(int, luaL_getmetafield, (lua_State *, int, const char *)) \
   X(int, luaL_argerror, (lua_State *, int, const char *)) \
+  X(int, luaL_checkoption, (lua_State *, int, const char *, const char *const[])) \
   X(const char *, luaL_checklstring, (lua_State *, int, size_t *)) \
   X(const char *, luaL_optlstring, (lua_State *, int, const char *, size_t *)) \
   X(lua_Number, luaL_checknumber, (lua_State *, int)) \

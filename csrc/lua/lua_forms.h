@@ -83,12 +83,13 @@ static inline int lg_load_with(lua_State *L, lua_Reader reader, void *data, cons
 /* lua_gc without the variadic tail, which only tuning calls use. */
 static inline int lg_gc(lua_State *L, int what) { return lua_gc(L, what, 0); }
 
-/* One short step of the collector; not 0 when a cycle has ended with it. 5.5 reads a size_t. */
-static inline int lg_gc_step(lua_State *L) {
+/* A step of the collector, a short one for 0; not 0 when a cycle has ended with it. The amount is in KiB where it is an int,
+ * which 5.5's is not. */
+static inline int lg_gc_step(lua_State *L, lua_Integer amount) {
 #if LG_GC_STEP_IS_SIZE
-  return lua_gc(L, LUA_GCSTEP, (size_t)0);
+  return lua_gc(L, LUA_GCSTEP, (size_t)amount);
 #else
-  return lua_gc(L, LUA_GCSTEP, 0);
+  return lua_gc(L, LUA_GCSTEP, (int)amount);
 #endif
 }
 

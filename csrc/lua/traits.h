@@ -30,7 +30,21 @@
 #define LG_RESUME_TAKES_FROM   LG_SINCE_52     /* lua_resume() takes the coroutine that resumes */
 #define LG_RESUME_COUNTS       LG_SINCE_54     /* lua_resume() says how many values it left */
 #define LG_RESUME_REFUSES      LG_SINCE_52     /* lua_resume() itself says why a coroutine cannot be resumed, but for dead ones */
-#define LG_GC_STEP_IS_SIZE     LG_SINCE_55     /* lua_gc() reads the size of a step as a size_t */
+#define LG_GC_STEP_IS_SIZE     LG_SINCE_55     /* lua_gc() reads the size of a step as a size_t, in bytes */
+#define LG_GC_HAS_PARAM        LG_SINCE_55     /* one option sets all parameters; before, setpause and setstepmul are options */
+#define LG_GC_HAS_MAJORINC     (LG_LUA == 502) /* setmajorinc is one too */
+#define LG_GC_HAS_ISRUNNING    (LG_SINCE_52 || LG_JIT == 21) /* isrunning is one */
+#define LG_GC_HAS_MODES        (LG_LUA == 502 || LG_SINCE_54) /* generational and incremental are */
+#define LG_GC_MODES_TELL       LG_SINCE_54     /* they say which mode it was */
+#define LG_GC_MODES_TAKE_VALUES (LG_LUA == 504) /* they set parameters, which nothing reads */
+#define LG_GC_MINOR_MULTIPLIER 20              /* such a parameter's value in a new state */
+#define LG_GC_MAJOR_MULTIPLIER 100             /* another's */
+#define LG_GC_STEP_SIZE        13              /* and a third one's */
+#define LG_GC_COUNT_IS_TWO     (LG_LUA == 502) /* collectgarbage("count") gives the bytes beyond the last KiB too */
+#define LG_GC_CHECKS_VALUE     (!LG_SINCE_54)  /* collectgarbage() wants a number, whatever the option */
+#define LG_COLLECTING_RESTARTS (!LG_SINCE_52)  /* a collection or a step ends the stop */
+#define LG_STOP_REFUSES_MEMORY (LG_LUA == 502) /* while the collector is stopped there is no emergency collection */
+#define LG_TABLES_HAVE_FINALIZERS LG_SINCE_52  /* lua_setmetatable() marks tables whose metatable has __gc */
 #define LG_NEWSTATE_TAKES_SEED LG_SINCE_55     /* lua_newstate() takes a seed for its hashes */
 #define LG_NEWSTATE_TAKES_OURS (LG_JIT != 20)  /* lua_newstate() takes an allocator of ours; LuaJIT 2.0 needs low addresses */
 #define LG_HAS_OWN_ALLOCATOR   (LG_JIT != 0)   /* luaL_newstate() makes a state with an allocator that lua_close() wants back */
@@ -126,6 +140,12 @@
 #define LG_FORMAT_TAKES_NULS   LG_SINCE_53     /* a plain %s takes a string with NULs, and another refuses it */
 #define LG_FORMAT_HAS_LITERALS LG_SINCE_53     /* %q takes nil, booleans and numbers */
 #define LG_FORMAT_HAS_INFINITY LG_SINCE_54     /* %q has a form for infinities and NaNs */
+#define LG_FORMAT_HAS_POINTER  (LG_SINCE_54 || LG_JIT != 0) /* %p */
+#if LG_JIT
+#define LG_TEXT_NO_POINTER     "NULL"          /* %p of a value that has no address */
+#else
+#define LG_TEXT_NO_POINTER     "(null)"
+#endif
 #define LG_QUOTES_ONLY_CR      LG_IS_PUC_51    /* %q: of the control characters CR and NUL alone are escaped */
 #define LG_QUOTES_ASCII        (LG_JIT != 0)   /* %q: control characters are ASCII's, not the locale's */
 

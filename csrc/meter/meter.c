@@ -29,6 +29,7 @@ size_t lg_meter_reserved(const struct lg_meter *m) {
 /* The arena had nothing for a request that the limit allows: because of its own bound, which counts as the limit, or of the
  * system. */
 static void *no_memory(struct lg_meter *m, size_t growth) {
+  if (m->refusing != NULL) m->refusing(m);
   if (!m->arena.capped) {
     m->system_refused = 1;
     return NULL;
@@ -43,6 +44,7 @@ static void *no_memory(struct lg_meter *m, size_t growth) {
 /* Everything but making and freeing small blocks. */
 static void *resize(struct lg_meter *m, void *ptr, size_t osize, size_t nsize) {
   if (nsize > osize && (nsize - osize > m->limit || m->current > m->limit - (nsize - osize))) {
+    if (m->refusing != NULL) m->refusing(m);
     m->refused++;
     m->refused_last = 1;
     m->wanted = nsize - osize > SIZE_MAX - m->current ? SIZE_MAX : m->current + (nsize - osize);

@@ -34,6 +34,7 @@ struct lg_meter {
   int system_refused;        /* the operating system refused memory since lg_meter_begin() */
   lg_alloc_fn chained;       /* when set, blocks come from and go to this allocator; else from `arena` */
   void *chained_ud;
+  void (*refusing)(struct lg_meter *m); /* NULL, or called before a block is refused; may not allocate */
   struct lg_arena arena;
 };
 

@@ -24,10 +24,25 @@ static void lg_offer_c(lua_State *L, int t, const char *name, lua_CFunction f) {
 
 /* Put the base functions into the table at t; the stock ones are in the table at `stock`. */
 static void lg_offer_base(lua_State *L, int t, int stock) {
-  static const char *const kept[] = {"assert",   "error",  "ipairs", "next", "pairs",  "pcall",    "rawequal",
-                                     "rawget",   "rawset", "select", "type", "xpcall", "_VERSION", "getmetatable",
+  static const char *const kept[] = {"assert",
+                                     "error",
+                                     "ipairs",
+                                     "next",
+                                     "pairs",
+                                     "pcall",
+                                     "rawequal",
+                                     "rawget",
+                                     "rawset",
+                                     "select",
+                                     "type",
+                                     "xpcall",
+                                     "_VERSION",
+                                     "getmetatable",
 #if LG_HAS_RAWLEN
                                      "rawlen",
+#endif
+#if !LG_TABLES_HAVE_FINALIZERS
+                                     "setmetatable",
 #endif
 #if LG_TONUMBER_IS_STOCK
                                      "tonumber",
@@ -41,12 +56,14 @@ static void lg_offer_base(lua_State *L, int t, int stock) {
     lua_setfield(L, t, kept[i]);
   }
   lg_offer_xpcall(L, t);
-  lg_offer_c(L, t, "setmetatable", lg_setmetatable);
   lg_offer_c(L, t, "tostring", lg_base_tostring);
   lg_offer_c(L, t, "print", lg_print);
   lg_offer_c(L, t, "log", lg_log);
   lg_offer_c(L, t, "load", lg_load);
   lg_offer_c(L, t, "collectgarbage", lg_collectgarbage);
+#if LG_TABLES_HAVE_FINALIZERS
+  lg_offer_c(L, t, "setmetatable", lg_setmetatable);
+#endif
 #if !LG_TONUMBER_IS_STOCK
   lg_offer_c(L, t, "tonumber", lg_tonumber);
 #endif

@@ -173,7 +173,7 @@ static int lg_close_tracked(lua_State *L, lua_State *co) {
 }
 #endif
 
-/* Put the position in front of the message on top. It stays the error that a host function or the sandbox raised. */
+/* Put the position in front of the message on top. It stays the error that a host function raised. */
 static void lg_add_position(lua_State *L) {
   struct lg_state *st = lg_state_of(L);
   int kept = 0;

@@ -2,7 +2,7 @@
  *
  * Contract: as in strlib.h. Specifications are parsed and refused as in the version at hand; numbers are formatted
  * by the C library as stock Lua does, in LuaJIT by its own string.format, one item at a time (its numbers are not the C
- * library's). %p is refused: it would show an address. One difference from stock 5.2: a __tostring that returns no
+ * library's). %p gives the number that tostring shows. One difference from stock 5.2: a __tostring that returns no
  * string is an error for %s; stock hands a null pointer to the C library's printf. */
 #ifndef LG_STDLIB_FORMAT_H
 #define LG_STDLIB_FORMAT_H
@@ -367,6 +367,25 @@ static void lg_put_literal(lua_State *L, struct lg_strbuf *b, int arg) {
 }
 #endif
 
+#if LG_FORMAT_HAS_POINTER
+/* %p: what stands for the value's address, where it has one. */
+static void lg_put_pointer(lua_State *L, struct lg_strbuf *b, const char *form, int arg) {
+  char text[LG_IDENTITY_TEXT] = LG_TEXT_NO_POINTER;
+  const void *object = lua_topointer(L, arg);
+  if (object != NULL) lg_identity_write(&lg_state_of(L)->identity, object, text);
+#if LG_FORMAT_IS_STRICT
+  lg_check_spec(L, form, "-", 0);
+  char as_text[LG_FORM_SIZE];
+  (void)snprintf(as_text, sizeof as_text, "%.*ss", (int)strlen(form) - 1, form);
+  char *to = lg_sb_reserve(b, LG_ITEM_SIZE);
+  lg_put_printed(b, snprintf(to, LG_ITEM_SIZE, as_text, text));
+#else
+  (void)form;
+  lg_sb_add(b, text, strlen(text));
+#endif
+}
+#endif
+
 /* One item; p is behind its '%'. Returns what follows it. */
 static const char *lg_format_item(lua_State *L, struct lg_strbuf *b, const char *p, int arg, int top) {
   char form[LG_FORM_SIZE];
@@ -385,8 +404,10 @@ static const char *lg_format_item(lua_State *L, struct lg_strbuf *b, const char 
     if (form[2] != '\0') luaL_error(L, "specifier '%%q' cannot have modifiers");
 #endif
     lg_put_literal(L, b, arg);
-  } else if (c == 'p' && LG_FORMAT_IS_OWN) {
-    luaL_error(L, "invalid option '%%p' to 'format'");
+#if LG_FORMAT_HAS_POINTER
+  } else if (c == 'p') {
+    lg_put_pointer(L, b, form, arg);
+#endif
 #if LG_FORMAT_BY_STOCK
   } else if (c != '\0' && strchr(LG_FORMAT_NUMBERS, c) != NULL) {
     lg_put_stock(L, b, p - 1, (size_t)(last - p) + 2, arg);

@@ -2,9 +2,8 @@
  * Lua version.
  *
  * Contract: only inside a protected call. A value without its own text (table, function, userdata, thread) reads
- * "table: (hidden)": its kind, or from Lua 5.3 on its metatable's __name, and a constant that is no number in any base,
- * so that no script can take it for an address and nothing about the process is learnt from it. Two different tables
- * therefore have the same text; scripts that need an identity use the table itself as a key. */
+ * "table: 0x0123456789ab": its kind, or from Lua 5.3 on its metatable's __name, and a number that stands for it in place of
+ * its address (guard/identity.h). */
 #ifndef LG_STDLIB_TOSTRING_H
 #define LG_STDLIB_TOSTRING_H
 
@@ -21,13 +20,15 @@ static void lg_push_plain(lua_State *L, int idx) {
     case LUA_TBOOLEAN: (void)lua_pushstring(L, lua_toboolean(L, idx) ? "true" : "false"); break;
     case LUA_TNIL: (void)lua_pushliteral(L, "nil"); break;
     default: {
+      char identity[LG_IDENTITY_TEXT];
+      lg_identity_write(&lg_state_of(L)->identity, lua_topointer(L, idx), identity);
 #if LG_HAS_TYPE_NAMES
       int tt = luaL_getmetafield(L, idx, "__name");
       const char *kind = tt == LUA_TSTRING ? lua_tolstring(L, -1, NULL) : luaL_typename(L, idx);
-      (void)lua_pushfstring(L, "%s: (hidden)", kind);
+      (void)lua_pushfstring(L, "%s: %s", kind, identity);
       if (tt != LUA_TNIL) lua_remove(L, -2);
 #else
-      (void)lua_pushfstring(L, "%s: (hidden)", luaL_typename(L, idx));
+      (void)lua_pushfstring(L, "%s: %s", luaL_typename(L, idx), identity);
 #endif
     }
   }

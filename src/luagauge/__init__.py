@@ -27,7 +27,6 @@ _HOMES = {
     "MemoryTracker": "tracker",
     "MemoryTrackingConfig": "config",
     "MemoryTrackingError": "errors",
-    "OperationNotAllowed": "errors",
     "OutputLimitExceeded": "errors",
     "PlatformUnavailableError": "errors",
     "ScriptConfig": "config",

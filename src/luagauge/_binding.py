@@ -22,7 +22,6 @@ from luagauge.errors import (
     MeasurementFailedError,
     MemoryLimitExceeded,
     MemoryTrackingError,
-    OperationNotAllowed,
     OutputLimitExceeded,
     PlatformUnavailableError,
     ScriptError,
@@ -143,7 +142,7 @@ def run_error(
         message: The core's text, where the outcome has one.
         line: Line of the script, 0 where unknown. For LG_RUN_DATA: 1 where a key is meant, not a value.
         traceback: Lua's, or empty.
-        path: Inside the output, such as `[3].name`; for LG_RUN_FORBIDDEN what was tried.
+        path: Inside the output, such as `[3].name`.
         figures: Bytes at the start, bytes at the peak or asked for beyond it, bytes of output so far, OS error.
         cause: The exception of a host function that ended the run.
 
@@ -156,8 +155,6 @@ def run_error(
     if error is None and outcome == lib.LG_RUN_CALLBACK:
         raise cause if cause is not None else KeyboardInterrupt
     where = path if isinstance(path, str) else path.decode("utf-8", "backslashreplace")
-    if error is None and outcome == lib.LG_RUN_FORBIDDEN:
-        error = OperationNotAllowed(where)
     if error is None and outcome == lib.LG_RUN_DATA:
         error = ScriptSerializationError(_not_data(text, is_key=bool(line)), path=f"output{where}")
     if error is None:

@@ -265,24 +265,6 @@ class OutputLimitExceeded(SecurityViolation):
         self.limit_bytes = limit_bytes
 
 
-class OperationNotAllowed(SecurityViolation):
-    """The script tried what the sandbox refuses whatever is configured.
-
-    That is a finalizer (`__gc` in a metatable), or what `collectgarbage` would change for later
-    runs. Two other things do not raise this error. What is not in the sandbox at all is nil to a
-    script. Opening a file outside `filesystem_directories` fails like any other opening that
-    fails.
-
-    Attributes:
-        operation: What the script tried, such as `a finalizer (__gc)` or `collectgarbage('stop')`.
-    """
-
-    def __init__(self, operation: str, remedy: str | None = None) -> None:
-        """Take the operation and, where there is one, the setting that allows it."""
-        super().__init__(f"{operation} is not allowed" + (f"; {remedy}" if remedy else ""))
-        self.operation = operation
-
-
 def _shortened(value: object) -> str:
     """Return `repr(value)`, cut if it is long. For a value without a repr, return its type."""
     try:

@@ -62,6 +62,7 @@ DRIVEN = (
     "guard/watchdog.c",
     "os/clock_posix.c",
     "os/library_posix.c",
+    "os/random_posix.c",
     "os/sync_posix.c",
 )
 """What the library's functions are linked with, of csrc, beside the meter."""

@@ -120,6 +120,7 @@ SOON_STILL = "-DLG_WATCH_STILL_NS=1000000"
 
 PROGRAMS = (
     Program("test_procfs", ("probe/procfs.c",)),
+    Program("test_identity", ()),
     Program("test_probe_unsupported", ("probe/unsupported.c",)),
     Program("test_probe_linux", ("probe/linux.c", "probe/procfs.c"), ("-pthread", "-ldl"), ("linux",)),
     Program("test_probe_fixed", ("probe/linux.c", "probe/procfs.c"), FIXED, ("linux",)),

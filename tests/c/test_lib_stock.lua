@@ -29,7 +29,7 @@ local function show(v, depth)
   if t == "number" then
     return (has_integers and math.type(v) or "") .. format("%.17g", v)
   elseif t == "string" then
-    v = gsub(gsub(v, ": 0?x?%x%x%x%x%x%x+", ": (hidden)"), ": builtin#%d+", ": (hidden)")
+    v = gsub(gsub(v, ": 0?x?%x%x%x%x%x%x+", ": (object)"), ": builtin#%d+", ": (object)")
     if on_windows then v = gsub(v, "%-?nan%(ind%)", "nan") end -- two functions of its C runtime spell it in two ways
     return #v > 3000 and format("string(%d)%s...%s", #v, v:sub(1, 50), v:sub(-50)) or format("%q", v)
   elseif t == "table" and (depth or 0) < 3 then
@@ -146,7 +146,7 @@ local function comparable(list)
   end
   return out
 end
-local conversions = comparable({ "d", "i", "o", "u", "x", "X", "e", "E", "f", "g", "G", "a", "A", "c", "q", "s", "s", "F", "y", "n", "", "\0", "l" })
+local conversions = comparable({ "d", "i", "o", "u", "x", "X", "e", "E", "f", "g", "G", "a", "A", "c", "p", "q", "s", "s", "F", "y", "n", "", "\0", "l" })
 local usual = comparable({ "d", "5d", "05d", "s", "q", "10.3f", "-6s", "x", "04X", "o", "c", ".3s", "g", "05.1f", "i" })
 local function spec()
   local out = { "%" }
@@ -176,6 +176,7 @@ local function format_calls()
           list[list.n] = "text" -- in stock its text has an address, which may run into what follows it
         end
         if s:sub(-1) == "c" and chance(80) then list[list.n] = below(256) end
+        if s:sub(-1) == "p" then list[list.n] = one_of({ 7, 1.5, true, false }) end -- what has no address
         if s:find("[difgexu]$") and chance(70) then list[list.n] = below(1000) - 500 end
         if number == 51 and s:find("[oxXu]$") and type(list[list.n]) == "number" and not (math.abs(list[list.n]) < 2 ^ 63) then
           list[list.n] = 7 -- undefined in C, and compiled in more ways than one

@@ -35,7 +35,6 @@ PUBLIC_NAMES = frozenset(
         "MemoryTracker",
         "MemoryTrackingConfig",
         "MemoryTrackingError",
-        "OperationNotAllowed",
         "OutputLimitExceeded",
         "PlatformUnavailableError",
         "ScriptConfig",

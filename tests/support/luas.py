@@ -31,6 +31,12 @@ HAVE_INTEGERS = _since("5.3")
 ONLY_FLOATS = tuple(lua for lua in LUA_VERSIONS if lua not in HAVE_INTEGERS)
 CHECK_HANDLERS = (*_since("5.3"), *LUAJIT)
 """xpcall looks at its handler before there is an error."""
+HAVE_MODES = ("5.2", *_since("5.4"))
+"""The collector can work by generations."""
+HAVE_TYPE_NAMES = _since("5.3")
+"""A metatable's __name is its values' kind."""
+HAVE_POINTERS = (*_since("5.4"), *LUAJIT)
+"""string.format has %p."""
 HAVE_CLOSE = _since("5.4")
 """There are variables that are closed when their scope ends, and coroutine.close."""
 HAVE_FRESH_RANDOM = _since("5.4")

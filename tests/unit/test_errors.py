@@ -63,11 +63,6 @@ SAMPLES: list[tuple[errors.LuaGaugeError, dict[str, object], list[str]]] = [
         {"size_bytes": 2_000_000, "limit_bytes": 1_048_576},
         ["2000000", "1048576", "max_output_size"],
     ),
-    (
-        errors.OperationNotAllowed("io.open", "set allow_filesystem"),
-        {"operation": "io.open"},
-        ["io.open", "set allow_filesystem"],
-    ),
 ]
 
 
@@ -124,7 +119,6 @@ def test_errors_survive_pickle_and_copy(
         (errors.SecurityViolation, (errors.ScriptError,)),
         (errors.MemoryLimitExceeded, (errors.SecurityViolation, MemoryError)),
         (errors.OutputLimitExceeded, (errors.SecurityViolation,)),
-        (errors.OperationNotAllowed, (errors.SecurityViolation,)),
     ],
 )
 def test_errors_form_one_tree(child: type[Exception], parents: tuple[type[Exception], ...]) -> None:
@@ -179,4 +173,3 @@ def test_script_errors_without_a_position_say_only_the_message() -> None:
     """A missing line or path leaves no trace in the text."""
     assert str(errors.ScriptRuntimeError("boom")) == "boom"
     assert str(errors.ScriptSerializationError("too deep", path="")) == "too deep"
-    assert str(errors.OperationNotAllowed("io.open")) == "io.open is not allowed"
