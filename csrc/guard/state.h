@@ -38,8 +38,9 @@ struct lg_boxes {
 
 /* References in the registry that are made with the state (template.h). */
 struct lg_refs {
-  int env;  /* template of the globals */
-  int idle; /* the empty globals between runs */
+  int env;                     /* template of the globals */
+  int idle;                    /* the empty globals between runs */
+  const void *library_globals; /* what the library's functions had for theirs (stdlib/fenv.h); only 5.1 and LuaJIT */
 };
 
 struct lg_state {

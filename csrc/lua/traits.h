@@ -59,6 +59,8 @@
 /* ---- base ---- */
 #define LG_HAS_RAWLEN          LG_SINCE_52     /* rawlen */
 #define LG_HAS_LOADSTRING      (!LG_SINCE_52)  /* loadstring, and unpack as a global */
+#define LG_NEGATIVE_LEVEL_TOLD LG_IS_PUC_51    /* getfenv() and setfenv() have words of their own for a negative level */
+#define LG_LEVEL_ZERO_IS_CUT   (LG_JIT != 0)   /* setfenv() takes any number that is cut to 0 for level 0 */
 #define LG_LOAD_IS_NEW         (!LG_IS_PUC_51) /* load() takes texts and numbers, a mode and globals; else functions only */
 #define LG_TONUMBER_IS_STOCK   (LG_JIT != 0)   /* tonumber() has a scanner of its own that keeps to one pass */
 #define LG_UNPACK_IS_STOCK     (LG_JIT != 0)   /* unpack() counts its results without overflow */
@@ -176,7 +178,6 @@
 #define LG_RANDOM_BOUNDS_ARE_INT LG_IS_PUC_51  /* random()'s bounds are ints */
 #define LG_RANDOMSEED_OPTIONAL (LG_JIT == 21)  /* randomseed() works without an argument */
 #define LG_MIN_TAKES_NAN       (LG_JIT != 0)   /* min and max: what is not before the best so far takes its place */
-#define LG_DEG_IS_LUA          (LG_JIT == 21)  /* deg and rad are written in Lua, and so have an environment */
 #define LG_HAS_BIT             (LG_JIT != 0)   /* the bit library, whose functions want at least one argument */
 #define LG_HAS_BIT32           (LG_LUA == 502) /* the bit32 library */
 #if LG_HAS_BIT

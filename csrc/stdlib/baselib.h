@@ -4,6 +4,7 @@
 #ifndef LG_STDLIB_BASELIB_H
 #define LG_STDLIB_BASELIB_H
 
+#include "fenv.h"
 #include "garbage.h"
 #include "load.h"
 #include "print.h"
@@ -52,6 +53,10 @@ static void lg_offer_base(lua_State *L, int t, int stock) {
 #endif
 #if LG_HAS_LOADSTRING
   lg_offer_c(L, t, "loadstring", lg_loadstring);
+#endif
+#if LG_HAS_FENV
+  lg_offer_c(L, t, "getfenv", lg_getfenv);
+  lg_offer_c(L, t, "setfenv", lg_setfenv);
 #endif
 #if LG_HAS_LOADSTRING && !LG_UNPACK_IS_STOCK
   lg_offer_c(L, t, "unpack", lg_tab_unpack);

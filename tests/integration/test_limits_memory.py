@@ -32,7 +32,7 @@ GLUTTONS = {
     "format": "local s = ('x'):rep(1e6) while true do s = string.format('%s%s', s, s) end",
     "gsub": "return #(('x'):rep(1e6):gsub('x', ('y'):rep(1000)))",
     "recursion": "local function f(...) return 1 + f(..., ...) end return f(1, 2, 3)",
-    "loading": "local s = 'return 1' while true do s = s .. ' + 1' .. s:sub(9) load(s) end",
+    "loading": "local s = 'return 1' while true do s = s .. ' + 1' .. s:sub(9) local f = (loadstring or load)(s) end",
     "globals": "local n = 0 while true do n = n + 1 _G['g' .. n] = {n} end",
 }
 
