@@ -31,6 +31,7 @@
 #define LG_RESUME_COUNTS       LG_SINCE_54     /* lua_resume() says how many values it left */
 #define LG_RESUME_REFUSES      LG_SINCE_52     /* lua_resume() itself says why a coroutine cannot be resumed, but for dead ones */
 #define LG_GC_STEP_IS_SIZE     LG_SINCE_55     /* lua_gc() reads the size of a step as a size_t */
+#define LG_RETRIES_REFUSED     LG_SINCE_52     /* an allocation that is refused is tried again after a collection */
 #define LG_NEWSTATE_TAKES_SEED LG_SINCE_55     /* lua_newstate() takes a seed for its hashes */
 #define LG_NEWSTATE_TAKES_OURS (LG_JIT != 20)  /* lua_newstate() takes an allocator of ours; LuaJIT 2.0 needs low addresses */
 #define LG_HAS_OWN_ALLOCATOR   (LG_JIT != 0)   /* luaL_newstate() makes a state with an allocator that lua_close() wants back */
@@ -63,7 +64,6 @@
 #define LG_LEVEL_ZERO_IS_CUT   (LG_JIT != 0)   /* setfenv() takes any number that is cut to 0 for level 0 */
 #define LG_LOAD_IS_NEW         (!LG_IS_PUC_51) /* load() takes texts and numbers, a mode and globals; else functions only */
 #define LG_TONUMBER_IS_STOCK   (LG_JIT != 0)   /* tonumber() has a scanner of its own that keeps to one pass */
-#define LG_UNPACK_IS_STOCK     (LG_JIT != 0)   /* unpack() counts its results without overflow */
 #define LG_TOSTRING_CHECKED    LG_SINCE_53     /* __tostring must return a string */
 #define LG_TOSTRING_ANYTHING   (!LG_SINCE_52)  /* what __tostring returns is handed on, even a number */
 #define LG_HAS_TYPE_NAMES      LG_SINCE_53     /* a metatable's __name is its values' kind */
@@ -154,6 +154,7 @@
 #define LG_CONCAT_TABLE_FIRST  (LG_JIT != 0)   /* concat looks at the table before the separator */
 #define LG_CONCAT_WIDE_INDEX   LG_SINCE_54     /* concat's complaint has a lua_Integer, before an int */
 #define LG_UNPACK_TABLES_ONLY  (!LG_SINCE_53)  /* unpack takes tables only */
+#define LG_UNPACK_MOST         (LG_JIT ? 8000 : INT_MAX - 10) /* one result more than these is too many */
 #define LG_UNPACK_CHECKS_TABLE LG_SINCE_55     /* unpack takes what has the metamethods, and its length first */
 #define LG_SORT_IS_NEW         LG_SINCE_53     /* the quicksort with random pivots, which ends its scans one earlier */
 #define LG_SORT_IS_LOOSE       LG_IS_PUC_51    /* its scans may go one beyond the range */

@@ -71,10 +71,11 @@ static int lg_grow_here(lua_State *co) {
 static int lg_stack_of(lua_State *L, lua_State *co, int n) {
   struct lg_state *st = lg_state_of(L);
   struct lg_meter *m = &st->meter;
-  size_t limit = m->limit;
-  m->limit = LG_NO_LIMIT;
+  size_t limit = m->limit, bound = m->bound;
+  lg_meter_limit(m, LG_NO_LIMIT);
   int enough = lua_checkstack(co, n);
   m->limit = limit;
+  m->bound = bound;
   if (enough && m->current <= limit) return 1;
   if (enough) {
     lg_collect_all(st, L);
@@ -125,14 +126,15 @@ static int lg_auxresume(lua_State *L, lua_State *co, int narg, int *status) {
   lua_State *before = st->running;
   int nres = 0;
   st->running = co;
-  /* An interrupt that came before the line above was armed on `before`: see the flag. Later ones arm `co`. */
-  if (lg_is_interrupted(st)) {
+  /* What came before the line above was armed on `before`: see the flag. What comes later is armed on `co`. */
+  while (atomic_load_explicit(&st->ending.flag, memory_order_relaxed) != LG_INT_NONE) {
     st->running = before;
-    return lg_raise_interrupt(L);
+    lg_poll(st, L);
+    st->running = co;
   }
   *status = lg_resume(co, L, narg, &nres);
   st->running = before;
-  if (lg_is_interrupted(st)) return lg_raise_interrupt(L);
+  lg_poll(st, L); /* what was armed on `co` is not on L */
   if (*status == LUA_OK || *status == LUA_YIELD) {
     if (!lg_stack(L, nres + 1)) {
       lua_pop(co, nres);

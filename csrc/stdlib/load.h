@@ -48,7 +48,7 @@ static const char *lg_read_function(lua_State *L, void *data, size_t *size) {
   struct lg_load_source *src = data;
   if (src->len > 0) return lg_read_text(L, src, size);
   lg_poll(src->st, L);
-  luaL_checkstack(L, 2, "too many nested functions");
+  lg_stack_for(L, 2, "too many nested functions");
   lua_pushvalue(L, 1);
   lua_call(L, 0, 1);
   int at_end = lua_isnil(L, -1);
