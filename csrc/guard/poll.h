@@ -71,6 +71,15 @@ static int lg_memory_error(lua_State *L, size_t n) {
   return lua_error(L);
 }
 
+/* What Lua raises when an allocation is refused. Its own throws call no message handler, a function that raises again
+ * what it caught does. */
+static int lg_is_memory_error(lua_State *L, int idx) {
+  static const char text[] = "not enough memory";
+  size_t n = 0;
+  const char *s = lua_type(L, idx) == LUA_TSTRING ? lua_tolstring(L, idx, &n) : NULL;
+  return s != NULL && n == sizeof text - 1 && memcmp(s, text, n) == 0;
+}
+
 /* Call this in every loop whose length a script chooses, at least every few microseconds. */
 static inline void lg_poll(struct lg_state *st, lua_State *L) {
   if (atomic_load_explicit(&st->ending.flag, memory_order_relaxed) != LG_INT_NONE) lg_attend(st, L);

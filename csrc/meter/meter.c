@@ -29,11 +29,13 @@ void lg_meter_limit(struct lg_meter *m, size_t limit) {
 }
 
 /* A collection costs as much as is live. So what may be made until the next one is a fixed share of what is free, and of what is
- * live where the limit has that. Within these, twice the largest block so far stays free: tables and texts that grow double. */
+ * live where the limit has that. Within these, twice the largest block so far stays free: tables and texts that grow double. Where
+ * little is free, the bound is the limit: a hook may take room on Lua's stack, which could be what the script lacks then. */
 void lg_meter_aim(struct lg_meter *m) {
+  enum { LG_LEAST_LEFT = 16 << 10 };
+  size_t left = m->limit > m->current ? m->limit - m->current : 0;
   m->bound = m->limit;
-  if (m->limit == LG_NO_LIMIT || m->current >= m->limit) return;
-  size_t left = m->limit - m->current;
+  if (m->limit == LG_NO_LIMIT || left < LG_LEAST_LEFT) return;
   size_t reserve = m->largest < left / 2 ? m->largest * 2 : left;
   size_t most = left - left / 4, least = left / 4;
   if (least < m->current / 16) least = m->current / 16;

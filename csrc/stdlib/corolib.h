@@ -196,6 +196,7 @@ static void lg_add_position(lua_State *L) {
 static int lg_auxwrap(lua_State *L) {
   lua_State *co = lua_tothread(L, lua_upvalueindex(1));
   int status = 0;
+  uint64_t refused = lg_state_of(L)->meter.refused;
   int n = lg_auxresume(L, co, lua_gettop(L), &status);
   if (n >= 0) return n;
 #if LG_HAS_CLOSE
@@ -205,7 +206,9 @@ static int lg_auxwrap(lua_State *L) {
     lua_xmove(co, L, 1);
   }
 #endif
-  if (status != LUA_ERRMEM && lua_type(L, -1) == LUA_TSTRING) lg_add_position(L);
+  /* A memory error that comes through several coroutines is raised again in each, and has no place. */
+  if (status == LUA_ERRMEM || (lg_state_of(L)->meter.refused != refused && lg_is_memory_error(L, -1))) return lua_error(L);
+  if (lua_type(L, -1) == LUA_TSTRING) lg_add_position(L);
   return lua_error(L);
 }
 
