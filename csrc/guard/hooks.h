@@ -1,7 +1,7 @@
 /* The hooks that end a run from the inside or count its instructions. Once per Lua version.
  *
  * Contract: the hooks themselves run on the run's thread and may raise; lg_ops_arm() is async-signal-safe and only sets
- * one. None is installed while a run without max_instructions is within its time. */
+ * one. None is installed while a run without max_instructions is within its time, but where its heap nears its limit. */
 #ifndef LG_HOOKS_H
 #define LG_HOOKS_H
 

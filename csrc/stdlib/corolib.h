@@ -207,7 +207,8 @@ static int lg_auxwrap(lua_State *L) {
   }
 #endif
   /* A memory error that comes through several coroutines is raised again in each, and has no place. */
-  if (status == LUA_ERRMEM || (lg_state_of(L)->meter.refused != refused && lg_is_memory_error(L, -1))) return lua_error(L);
+  if (status == LUA_ERRMEM || (lg_state_of(L)->meter.refused != refused && lg_is_memory_error(L, -1)))
+    return lua_error(L);
   if (lua_type(L, -1) == LUA_TSTRING) lg_add_position(L);
   return lua_error(L);
 }
