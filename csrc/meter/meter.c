@@ -35,7 +35,7 @@ void lg_meter_aim(struct lg_meter *m) {
   enum { LG_LEAST_LEFT = 16 << 10 };
   size_t left = m->limit > m->current ? m->limit - m->current : 0;
   m->bound = m->limit;
-  if (m->limit == LG_NO_LIMIT || left < LG_LEAST_LEFT) return;
+  if (m->passed == NULL || m->limit == LG_NO_LIMIT || left < LG_LEAST_LEFT) return;
   size_t reserve = m->largest < left / 2 ? m->largest * 2 : left;
   size_t most = left - left / 4, least = left / 4;
   if (least < m->current / 16) least = m->current / 16;

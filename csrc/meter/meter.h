@@ -48,7 +48,7 @@ void lg_meter_init(struct lg_meter *m);
 /* Enforce a limit, LG_NO_LIMIT for none. The bound is the limit. */
 void lg_meter_limit(struct lg_meter *m, size_t limit);
 
-/* Set the bound by what is free now that there is no garbage, or little. Only where there is `passed`. */
+/* Set the bound by what is free now that there is no garbage, or little. Without `passed` it is the limit. */
 void lg_meter_aim(struct lg_meter *m);
 
 /* Give back what the arena holds, blocks in use too. Of a chained allocator every block must have been freed. */

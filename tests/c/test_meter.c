@@ -170,35 +170,38 @@ static void test_bound_is_passed_once_and_limit_is_hard(void) {
   lg_meter_init(&m);
   m.passed = count_passed;
   passed_times = 0;
-  void *live = lg_meter_alloc(&m, NULL, 5, 16000);
+  void *live = lg_meter_alloc(&m, NULL, 5, 64000);
   lg_meter_begin(&m);
-  lg_meter_limit(&m, 32000);
+  lg_meter_limit(&m, 128000);
   lg_meter_aim(&m);
-  CHECK_INT(m.bound, 28000); /* three quarters of what is free */
-  void *block = lg_meter_alloc(&m, NULL, 5, 6000);
+  CHECK_INT(m.bound, 112000); /* three quarters of what is free */
+  void *block = lg_meter_alloc(&m, NULL, 5, 24000);
   CHECK(block != NULL);
   CHECK_INT(passed_times, 0);
-  CHECK(lg_meter_alloc(&m, block, 6000, 0) == NULL);
+  CHECK(lg_meter_alloc(&m, block, 24000, 0) == NULL);
   lg_meter_aim(&m);
-  CHECK_INT(m.bound, 20000); /* all but twice the block */
-  block = lg_meter_alloc(&m, NULL, 5, 6000);
+  CHECK_INT(m.bound, 80000); /* twice the block leaves the same: a quarter of what is free */
+  block = lg_meter_alloc(&m, NULL, 5, 24000);
   CHECK(block != NULL);
   CHECK_INT(passed_times, 1);
-  CHECK_INT(m.bound, 32000);
-  void *more = lg_meter_alloc(&m, NULL, 5, 10000);
+  CHECK_INT(m.bound, 128000);
+  void *more = lg_meter_alloc(&m, NULL, 5, 40000);
   CHECK(more != NULL);
-  CHECK_INT(m.current, 32000);
+  CHECK_INT(m.current, 128000);
   CHECK_INT(passed_times, 1);
   CHECK(lg_meter_alloc(&m, NULL, 5, 1) == NULL);
   CHECK_INT(m.refused, 1);
   CHECK_INT(passed_times, 1);
   lg_meter_aim(&m); /* nothing is free */
-  CHECK_INT(m.bound, 32000);
-  CHECK(lg_meter_alloc(&m, more, 10000, 0) == NULL);
-  lg_meter_aim(&m); /* a block that takes more than what is free, twice: a quarter of that */
-  CHECK_INT(m.bound, 22000 + 2500);
-  CHECK(lg_meter_alloc(&m, block, 6000, 0) == NULL);
-  CHECK(lg_meter_alloc(&m, live, 16000, 0) == NULL);
+  CHECK_INT(m.bound, 128000);
+  CHECK(lg_meter_alloc(&m, more, 40000, 0) == NULL);
+  lg_meter_aim(&m); /* twice the largest block is more than what is free */
+  CHECK_INT(m.bound, 88000 + 10000);
+  m.passed = NULL;
+  lg_meter_aim(&m);
+  CHECK_INT(m.bound, 128000);
+  CHECK(lg_meter_alloc(&m, block, 24000, 0) == NULL);
+  CHECK(lg_meter_alloc(&m, live, 64000, 0) == NULL);
   lg_meter_close(&m);
 }
 
