@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.support.luas import HAVE_ENVIRONMENTS
-from tests.support.stock_lua import stock_lua
+from luas import HAVE_ENVIRONMENTS
+from stock_lua import stock_lua
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,8 +7,8 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.support.luas import LUAJIT
-from tests.support.refusal_scripts import PRELUDE, REFUSAL_SCRIPTS
+from luas import LUAJIT
+from refusal_scripts import PRELUDE, REFUSAL_SCRIPTS
 
 from luagauge import LuaEngine, MemoryLimitExceeded, ScriptConfig, ScriptRuntimeError
 
