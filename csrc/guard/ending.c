@@ -7,9 +7,17 @@
 
 void lg_state_flag(struct lg_state *st, int reason) {
   int now = atomic_load(&st->ending.flag);
-  while (now == LG_INT_NONE || (now == LG_INT_TICK && reason != LG_INT_TICK)) {
+  while (now <= LG_INT_NONE || (now == LG_INT_TICK && reason != LG_INT_TICK)) {
     if (atomic_compare_exchange_weak(&st->ending.flag, &now, reason)) break;
   }
+}
+
+void lg_state_crowded(void *ud) {
+  struct lg_state *st = ud; /* whose first part the meter is */
+  int none = LG_INT_NONE;
+  st->ending.crowded = 1;
+  (void)atomic_compare_exchange_strong(&st->ending.flag, &none, LG_INT_CROWDED);
+  st->ops->arm(st);
 }
 
 /* Its functions are not disturbed by signals. The next tick is some time off, so no more is needed than saying so. */

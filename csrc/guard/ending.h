@@ -13,8 +13,9 @@
 
 struct lg_state;
 
-/* What is to happen to a run from outside; 0 while nothing is. All but the tick end it. */
+/* What is to happen to a run; 0 while nothing is. What is above 0 ends it, but for the tick. */
 enum lg_interrupt_reason {
+  LG_INT_CROWDED = -1, /* the heap nears its limit: see lg_attend */
   LG_INT_NONE = 0,
   LG_INT_TIMEOUT = LG_WATCH_DEADLINE,
   LG_INT_HOST,
@@ -27,6 +28,7 @@ enum lg_interrupt_reason {
 
 struct lg_ending {
   atomic_int flag;     /* enum lg_interrupt_reason. Any thread; a signal handler too */
+  int crowded;         /* the heap came near its limit, and the garbage was not collected yet */
   int arms;            /* how often this run has been told to end by a hook. The handler writes it */
   int ticks_missed;    /* ticks since the host last had its word. The handler writes it */
   int no_hard_stop;    /* the host does without; as long as the state lives */
@@ -47,6 +49,7 @@ extern const struct lg_watch_calls lg_state_calls;
 static inline void lg_ending_begin(struct lg_ending *ending, struct lg_budget *budget, int64_t max_instructions) {
   budget->left = max_instructions;
   budget->counted = max_instructions > 0;
+  ending->crowded = 0;
   ending->arms = 0;
   ending->ticks_missed = 0;
   atomic_store(&ending->flag, LG_INT_NONE);
@@ -57,6 +60,11 @@ int lg_state_host_word(struct lg_state *st);
 
 /* Raise the run's flag, unless it is up for a reason that counts as much. Any thread; async-signal-safe. */
 void lg_state_flag(struct lg_state *st, int reason);
+
+/* The heap nears its limit (struct lg_meter's `passed`, where Lua does not collect by itself when it is refused): garbage is
+ * collected at the next instruction, or when a library function looks at the flag. From within the allocator, where Lua could
+ * not collect. */
+void lg_state_crowded(void *ud);
 
 /* End the run in progress, if any, from any thread. 1 when a run was told to stop, 0 when nothing runs. */
 int lg_state_interrupt(struct lg_state *st, int reason);

@@ -42,15 +42,6 @@ static void lg_keep_cause(lua_State *L, struct lg_state *st) {
   lua_pop(L, 1);
 }
 
-/* What Lua raises when an allocation is refused. Its own throws call no message handler, lg_auxwrap's does, and so does a
- * script that raises again what it caught. */
-static int lg_is_memory_error(lua_State *L, int idx) {
-  static const char text[] = "not enough memory";
-  size_t n = 0;
-  const char *s = lua_type(L, idx) == LUA_TSTRING ? lua_tolstring(L, idx, &n) : NULL;
-  return s != NULL && n == sizeof text - 1 && memcmp(s, text, n) == 0;
-}
-
 /* Who refused the memory that Lua ran out of. */
 static int lg_memory_outcome(const struct lg_state *st) {
   return st->meter.refused > 0 && !st->meter.system_refused ? LG_RUN_MEMORY : LG_RUN_NO_MEMORY;

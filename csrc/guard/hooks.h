@@ -1,7 +1,7 @@
 /* The hooks that end a run from the inside or count its instructions. Once per Lua version.
  *
  * Contract: the hooks themselves run on the run's thread and may raise; lg_ops_arm() is async-signal-safe and only sets
- * one. None is installed while a run without max_instructions is within its time. */
+ * one. None is installed while a run without max_instructions is within its time, but where its heap nears its limit. */
 #ifndef LG_HOOKS_H
 #define LG_HOOKS_H
 
@@ -30,17 +30,19 @@ static void lg_hook_steadily(lua_State *L, struct lg_state *st) {
 }
 
 /* When a run is to end: raises on the next instruction of the coroutine it is armed on, and on each after that, so that
- * no pcall outlives it. */
+ * no pcall outlives it. When the heap nears its limit: collects. */
 static void lg_hook(lua_State *L, lua_Debug *ar) {
   (void)ar;
   struct lg_state *st = lg_state_of(L);
+  if (st->budget.counted) lg_spend(st, L); /* the step that this hook cut short: how long it was is not known */
   lg_poll(st, L);
-  /* Only a tick: go on at full speed. A tick armed on a coroutine that died meanwhile may outlive its run. */
+  /* Only a tick, or garbage: go on at full speed. A tick armed on a coroutine that died meanwhile may outlive its run. */
   lg_hook_steadily(L, st);
 }
 
 /* For a tick a counted run needs no other hook than its own, which is there within a step: another one would begin the step
- * anew, and the count depend on the clock.
+ * anew, and the count depend on the clock. A heap that nears its limit cannot wait for a step, which may make much, and does
+ * not depend on the clock.
  *
  * In 5.4 and 5.5 setting a hook goes through the whole call list, on time that the run needs to end. So one that has been set
  * a few times is not set again: the first may be lost, where it comes as Lua finds that there is none. */
@@ -48,7 +50,7 @@ static void lg_ops_arm(struct lg_state *st) {
   enum { LG_ARMS = 3 };
   lua_State *L = st->running;
   int ending = lg_is_interrupted(st);
-  if (L == NULL || (st->budget.counted && !ending)) return;
+  if (L == NULL || (st->budget.counted && !ending && !st->ending.crowded)) return;
   if (LG_HOOK_SET_IS_SLOW && st->ending.arms >= LG_ARMS && lua_gethook(L) == lg_hook) return;
   st->ending.arms += ending;
   (void)lua_sethook(L, lg_hook, LUA_MASKCOUNT, 1);

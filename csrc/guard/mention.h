@@ -13,7 +13,7 @@
   X(assert, 1) X(error, 1) X(ipairs, 1) X(next, 1) X(pairs, 1) X(pcall, 1) X(rawequal, 1) X(rawget, 1) X(rawset, 1) \
   X(rawlen, LG_HAS_RAWLEN) X(select, 1) X(type, 1) X(xpcall, 1) X(tonumber, 1) X(tostring, 1) X(getmetatable, 1) \
   X(setmetatable, 1) X(collectgarbage, 1) X(print, 1) X(log, 1) X(load, 1) X(loadstring, LG_HAS_LOADSTRING) \
-  X(unpack, LG_HAS_LOADSTRING) X(_VERSION, 1) \
+  X(unpack, LG_HAS_LOADSTRING) X(getfenv, LG_HAS_FENV) X(setfenv, LG_HAS_FENV) X(_VERSION, 1) \
   X(math, 1) X(string, 1) X(table, 1) X(os, 1) X(coroutine, 1) X(utf8, LG_HAS_UTF8) X(bit, LG_HAS_BIT) \
   X(bit32, LG_HAS_BIT32) \
   X(io, 1) X(loadfile, 1) X(dofile, 1) X(require, 1) /* there when a prelude offers them */ \
@@ -44,9 +44,11 @@ static int lg_global_index(const char *s, size_t len) {
   return -1;
 }
 
-/* Words through which any name can be reached. */
+/* Words through which any name can be reached. setfenv is none: what it gives a function for its globals, the script has
+ * already. */
 static int lg_opens_everything(const char *s, size_t len) {
-  static const char *const words[] = {"_G", "_ENV", "load", "loadstring", "loadfile", "dofile", "require"};
+  static const char *const words[] = {"_G",       "_ENV",   "load",    "loadstring",
+                                      "loadfile", "dofile", "require", LG_HAS_FENV ? "getfenv" : "_G"};
   for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
     if (lg_is_word(s, len, words[i])) return 1;
   }

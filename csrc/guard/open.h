@@ -92,6 +92,7 @@ static int lg_ops_open(struct lg_state *st, const struct lg_opening *how) {
   lua_State *L = lg_new_state(st, call.how->range_bytes);
   if (L == NULL) return LG_NO_MEMORY;
   st->L = L;
+  if (!LG_RETRIES_REFUSED) st->meter.passed = lg_state_crowded;
   (void)lua_atpanic(L, lg_panic);
 #if LG_HAS_COMPILER
   (void)luaJIT_setmode(L, 0, LG_JIT_ENGINE_OFF); /* compiled code never looks at hooks: no deadline could end it */

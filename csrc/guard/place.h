@@ -20,7 +20,7 @@
 /* The run is being ended. */
 static inline int lg_is_interrupted(const struct lg_state *st) {
   int reason = atomic_load_explicit(&st->ending.flag, memory_order_relaxed);
-  return reason != LG_INT_NONE && reason != LG_INT_TICK;
+  return reason > LG_INT_NONE && reason != LG_INT_TICK;
 }
 
 /* The first level with a line, from the function that raised; the host's own Lua text (template.h) is not the script's. */

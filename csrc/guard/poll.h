@@ -35,15 +35,20 @@ static inline void lg_moved(struct lg_state *st) {
   atomic_store_explicit(&st->budget.moves, st->budget.moves + 1, memory_order_relaxed);
 }
 
-/* Something wants this run's attention: let the host have its word, and end the run if it is to end. */
+static void lg_collect_all(struct lg_state *st, lua_State *L);
+
+/* Something wants this run's attention: let the host have its word, end the run if it is to end, and collect if the heap nears
+ * its limit. */
 static void lg_attend(struct lg_state *st, lua_State *L) {
-  int tick = LG_INT_TICK;
+  int tick = LG_INT_TICK, crowded = LG_INT_CROWDED;
   if (atomic_compare_exchange_strong(&st->ending.flag, &tick, LG_INT_NONE) && st->rq != NULL) {
     /* Where a limit of time ends what takes long without an instruction, a library function at work is no standstill. */
     if (st->rq->timeout_ns > 0 || st->rq->cpu_ns > 0) lg_moved(st);
     if (lg_state_host_word(st) != 0) lg_state_flag(st, LG_INT_CALLBACK);
   }
+  (void)atomic_compare_exchange_strong(&st->ending.flag, &crowded, LG_INT_NONE);
   if (lg_is_interrupted(st)) lg_raise_interrupt(L);
+  if (st->ending.crowded) lg_collect_all(st, L);
 }
 
 /* Raise Lua's memory error for n bytes that were refused: by asking for what the limit refuses. A block that no limit would
@@ -64,6 +69,15 @@ static int lg_memory_error(lua_State *L, size_t n) {
   }
   (void)lua_pushliteral(L, "not enough memory");
   return lua_error(L);
+}
+
+/* What Lua raises when an allocation is refused. Its own throws call no message handler, a function that raises again
+ * what it caught does. */
+static int lg_is_memory_error(lua_State *L, int idx) {
+  static const char text[] = "not enough memory";
+  size_t n = 0;
+  const char *s = lua_type(L, idx) == LUA_TSTRING ? lua_tolstring(L, idx, &n) : NULL;
+  return s != NULL && n == sizeof text - 1 && memcmp(s, text, n) == 0;
 }
 
 /* Call this in every loop whose length a script chooses, at least every few microseconds. */
@@ -91,30 +105,52 @@ static inline int lg_is_generational(const struct lg_state *st) {
   return (st->changed & LG_CHANGED_COLLECTOR) != 0 && st->collector.generational;
 }
 
-/* A full collection. lua_gc() does one in a single step, which a large heap makes long: there it goes in short steps, with a
- * look at the deadline between them. The first cycle may be one that Lua had begun, and what died after its marking had
- * passed by outlives it; the second begins and ends here. A collection of
- * generations has no short steps: the hard stop ends one that takes long. */
-static void lg_collect_all(struct lg_state *st, lua_State *L) {
-  if (st->meter.current <= LG_AT_ONCE || lg_is_generational(st)) {
-    (void)lg_gc(L, LUA_GCCOLLECT);
-  } else {
-    for (int cycles = 0; cycles < 2;) {
-      lg_poll(st, L);
-      lg_moved(st); /* as much as the heap is large, no more */
-      if (lg_gc_step(L, 0) != 0) cycles++;
-    }
+/* A full collection, a step at a time. The first cycle may be one that Lua had begun, and what died after its marking had passed by
+ * outlives it; the second begins and ends here. */
+static void lg_collect_in_steps(struct lg_state *st, lua_State *L) {
+  for (int cycles = 0; cycles < 2;) {
+    lg_poll(st, L);
+    lg_moved(st); /* as much as the heap is large, no more */
+    if (lg_gc_step(L, 0) != 0) cycles++;
   }
+}
+
+/* A full collection. lua_gc() does one in a single step, which a large heap makes long: there it goes in short steps, with a
+ * look at the deadline between them. A collection of generations has no short steps: the hard stop ends one that takes long. A
+ * collector that the script has stopped is stopped afterwards too. */
+static void lg_collect_all(struct lg_state *st, lua_State *L) {
+  st->ending.crowded = 0;
+  if (st->meter.current <= LG_AT_ONCE || lg_is_generational(st))
+    (void)lg_gc(L, LUA_GCCOLLECT);
+  else
+    lg_collect_in_steps(st, L);
 #if LG_COLLECTING_RESTARTS
   if ((st->changed & LG_CHANGED_COLLECTOR) != 0 && st->collector.stopped) (void)lg_gc(L, LUA_GCSTOP);
 #endif
+  if (!LG_RETRIES_REFUSED) lg_meter_aim(&st->meter);
 }
 
 /* Call before asking Lua for one block of n bytes: when the limit would refuse it, collect first, so that a script that
- * fits once its garbage is gone is not refused (5.1 and LuaJIT never retry by themselves). */
+ * fits once its garbage is gone is not refused, however large the block is. */
 static inline void lg_room(struct lg_state *st, lua_State *L, size_t n) {
   const struct lg_meter *m = &st->meter;
   if (m->limit != LG_NO_LIMIT && (n > m->limit || m->current > m->limit - n)) lg_collect_all(st, L);
+}
+
+/* Room for n more values on the Lua stack. 0 when n is more than Lua allows. When memory is what lacks, this raises a
+ * memory error: lua_checkstack() answers both with 0, and the caller's message would hide the limit. */
+static int lg_stack(lua_State *L, int n) {
+  const struct lg_meter *m = &lg_state_of(L)->meter;
+  uint64_t refused = m->refused;
+  if (lua_checkstack(L, n)) return 1;
+  if (m->refused == refused && !m->system_refused) return 0;
+  lg_collect_all(lg_state_of(L), L);
+  return lua_checkstack(L, n) || lg_memory_error(L, (size_t)n * 16);
+}
+
+/* The same, where n is few: what Lua does not allow raises its own complaint. */
+static void lg_stack_for(lua_State *L, int n, const char *what) {
+  if (!lg_stack(L, n)) luaL_error(L, "stack overflow (%s)", what);
 }
 
 #endif

@@ -106,18 +106,19 @@ static int lg_stack_suffices(struct lg_state *st) {
  * too. */
 static void lg_impose_limit(struct lg_state *st, size_t start) {
   size_t growth = st->rq->memory_limit;
-  st->meter.limit = growth > LG_NO_LIMIT - start ? LG_NO_LIMIT : start + growth;
+  lg_meter_limit(&st->meter, growth > LG_NO_LIMIT - start ? LG_NO_LIMIT : start + growth);
   st->meter.arena.reserved_max = lg_reserved_most(st->meter.limit);
 }
 
 static void lg_lift_limit(struct lg_state *st) {
-  st->meter.limit = LG_NO_LIMIT;
+  lg_meter_limit(&st->meter, LG_NO_LIMIT);
   st->meter.arena.reserved_max = LG_NO_LIMIT;
 }
 
 /* The script itself, under its limit, from its first instruction to its packed output. Index 1 holds the globals. */
 static void lg_run_limited(lua_State *L, struct lg_state *st, size_t start) {
   lg_impose_limit(st, start);
+  if (!LG_RETRIES_REFUSED) lg_meter_aim(&st->meter);
   lua_pushcfunction(L, lg_on_error); /* index 2 */
   (void)lua_rawgeti(L, LUA_REGISTRYINDEX, st->rp->ref);
   lg_bind_globals(L, 1);

@@ -39,9 +39,10 @@ struct lg_boxes {
 
 /* References in the registry that are made with the state (template.h). */
 struct lg_refs {
-  int env;     /* template of the globals */
-  int idle;    /* the empty globals between runs */
-  int strings; /* the strings' metatable */
+  int env;                     /* template of the globals */
+  int idle;                    /* the empty globals between runs */
+  int strings;                 /* the strings' metatable */
+  const void *library_globals; /* what the library's functions had for theirs (stdlib/fenv.h); only 5.1 and LuaJIT */
 };
 
 /* What a run has changed of the state itself. The next run finds it as it was: lg_put_right() (upkeep.h) sees to that where no

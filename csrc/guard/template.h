@@ -73,8 +73,15 @@ static void lg_run_prelude(lua_State *L, struct lg_state *st, const struct lg_op
     lg_push_function(L, i);
     lua_setfield(L, -2, st->host.function_names[i]);
   }
-  static const char *const given[] = {"load",     "os",     "setmetatable", "error", "type",
-                                      "tostring", "select", "string",       NULL};
+  static const char *const given[] = {LG_HAS_LOADSTRING ? "loadstring" : "load",
+                                      "os",
+                                      "setmetatable",
+                                      "error",
+                                      "type",
+                                      "tostring",
+                                      "select",
+                                      "string",
+                                      NULL};
   int count = 1;
   for (; given[count - 1] != NULL; count++) (void)lua_getfield(L, t, given[count - 1]);
   lua_call(L, count, 1);
@@ -109,6 +116,9 @@ static void lg_name_functions(lua_State *L, int t) {
 static void lg_env_build(lua_State *L, struct lg_state *st, const struct lg_opening *how) {
   lua_createtable(L, 0, LG_GLOBAL_COUNT);
   int t = lua_gettop(L);
+#if LG_HAS_FENV
+  lg_note_library_globals(L, st);
+#endif
   lg_open_stock(L, luaopen_base, "");
   lg_offer_base(L, t, t + 1);
 #if LG_OPENERS_SET_GLOBALS

@@ -36,7 +36,7 @@ static void lg_unpack_string(lua_State *L, struct lg_reader *r, uint64_t n) {
 
 static void lg_unpack_list(lua_State *L, struct lg_reader *r, int depth) {
   int count = (int)lg_unpack_count(L, r);
-  luaL_checkstack(L, 4, "data nested too deeply");
+  lg_stack_for(L, 4, "data nested too deeply");
   lua_createtable(L, count, 0);
   for (int i = 1; i <= count; i++) {
     lg_unpack_value(L, r, depth + 1);
@@ -46,7 +46,7 @@ static void lg_unpack_list(lua_State *L, struct lg_reader *r, int depth) {
 
 static void lg_unpack_map(lua_State *L, struct lg_reader *r, int depth) {
   int count = (int)lg_unpack_count(L, r);
-  luaL_checkstack(L, 4, "data nested too deeply");
+  lg_stack_for(L, 4, "data nested too deeply");
   lua_createtable(L, 0, count);
   for (int i = 0; i < count; i++) {
     lg_unpack_value(L, r, depth + 1);

@@ -210,7 +210,9 @@ struct lua_Debug {
   X(void, lua_rawgeti, (lua_State *, int, int)) \
   X(void, lua_rawseti, (lua_State *, int, int)) \
   X(void *, lua_newuserdata, (lua_State *, size_t)) \
+  X(void, lua_getfenv, (lua_State *, int)) \
   X(int, lua_setfenv, (lua_State *, int)) \
+  X(int, lua_iscfunction, (lua_State *, int)) \
   X(void, lua_call, (lua_State *, int, int)) \
   X(int, lua_pcall, (lua_State *, int, int, int)) \
   X(int, lua_cpcall, (lua_State *, lua_CFunction, void *)) \

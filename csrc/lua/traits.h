@@ -45,6 +45,7 @@
 #define LG_COLLECTING_RESTARTS (!LG_SINCE_52)  /* a collection or a step ends the stop */
 #define LG_STOP_REFUSES_MEMORY (LG_LUA == 502) /* while the collector is stopped there is no emergency collection */
 #define LG_TABLES_HAVE_FINALIZERS LG_SINCE_52  /* lua_setmetatable() marks tables whose metatable has __gc */
+#define LG_RETRIES_REFUSED     LG_SINCE_52     /* an allocation that is refused is tried again after a collection */
 #define LG_NEWSTATE_TAKES_SEED LG_SINCE_55     /* lua_newstate() takes a seed for its hashes */
 #define LG_NEWSTATE_TAKES_OURS (LG_JIT != 20)  /* lua_newstate() takes an allocator of ours; LuaJIT 2.0 needs low addresses */
 #define LG_HAS_OWN_ALLOCATOR   (LG_JIT != 0)   /* luaL_newstate() makes a state with an allocator that lua_close() wants back */
@@ -73,9 +74,10 @@
 /* ---- base ---- */
 #define LG_HAS_RAWLEN          LG_SINCE_52     /* rawlen */
 #define LG_HAS_LOADSTRING      (!LG_SINCE_52)  /* loadstring, and unpack as a global */
+#define LG_NEGATIVE_LEVEL_TOLD LG_IS_PUC_51    /* getfenv() and setfenv() have words of their own for a negative level */
+#define LG_LEVEL_ZERO_IS_CUT   (LG_JIT != 0)   /* setfenv() takes any number that is cut to 0 for level 0 */
 #define LG_LOAD_IS_NEW         (!LG_IS_PUC_51) /* load() takes texts and numbers, a mode and globals; else functions only */
 #define LG_TONUMBER_IS_STOCK   (LG_JIT != 0)   /* tonumber() has a scanner of its own that keeps to one pass */
-#define LG_UNPACK_IS_STOCK     (LG_JIT != 0)   /* unpack() counts its results without overflow */
 #define LG_TOSTRING_CHECKED    LG_SINCE_53     /* __tostring must return a string */
 #define LG_TOSTRING_ANYTHING   (!LG_SINCE_52)  /* what __tostring returns is handed on, even a number */
 #define LG_HAS_TYPE_NAMES      LG_SINCE_53     /* a metatable's __name is its values' kind */
@@ -172,6 +174,7 @@
 #define LG_CONCAT_TABLE_FIRST  (LG_JIT != 0)   /* concat looks at the table before the separator */
 #define LG_CONCAT_WIDE_INDEX   LG_SINCE_54     /* concat's complaint has a lua_Integer, before an int */
 #define LG_UNPACK_TABLES_ONLY  (!LG_SINCE_53)  /* unpack takes tables only */
+#define LG_UNPACK_MOST         (LG_JIT ? 8000 : INT_MAX - 10) /* one result more than these is too many */
 #define LG_UNPACK_CHECKS_TABLE LG_SINCE_55     /* unpack takes what has the metamethods, and its length first */
 #define LG_SORT_IS_NEW         LG_SINCE_53     /* the quicksort with random pivots, which ends its scans one earlier */
 #define LG_SORT_IS_LOOSE       LG_IS_PUC_51    /* its scans may go one beyond the range */
@@ -196,7 +199,6 @@
 #define LG_RANDOM_BOUNDS_ARE_INT LG_IS_PUC_51  /* random()'s bounds are ints */
 #define LG_RANDOMSEED_OPTIONAL (LG_JIT == 21)  /* randomseed() works without an argument */
 #define LG_MIN_TAKES_NAN       (LG_JIT != 0)   /* min and max: what is not before the best so far takes its place */
-#define LG_DEG_IS_LUA          (LG_JIT == 21)  /* deg and rad are written in Lua, and so have an environment */
 #define LG_HAS_BIT             (LG_JIT != 0)   /* the bit library, whose functions want at least one argument */
 #define LG_HAS_BIT32           (LG_LUA == 502) /* the bit32 library */
 #if LG_HAS_BIT

@@ -6,7 +6,7 @@
 
 void lg_meter_init(struct lg_meter *m) {
   memset(m, 0, sizeof *m);
-  m->limit = LG_NO_LIMIT;
+  lg_meter_limit(m, LG_NO_LIMIT);
   lg_arena_init(&m->arena);
 }
 
@@ -20,6 +20,29 @@ void lg_meter_begin(struct lg_meter *m) {
   m->wanted = 0;
   m->refused_last = 0;
   m->system_refused = 0;
+  m->largest = 0;
+}
+
+void lg_meter_limit(struct lg_meter *m, size_t limit) {
+  m->limit = limit;
+  m->bound = limit;
+}
+
+/* A collection costs as much as is live. So what may be made until the next one is a fixed share of what is free, and of what is
+ * live where the limit has that. Within these, twice the largest block so far stays free: tables and texts that grow double. Where
+ * little is free, the bound is the limit: a hook may take room on Lua's stack, which could be what the script lacks then. */
+void lg_meter_aim(struct lg_meter *m) {
+  enum { LG_LEAST_LEFT = 16 << 10 };
+  size_t left = m->limit > m->current ? m->limit - m->current : 0;
+  m->bound = m->limit;
+  if (m->passed == NULL || m->limit == LG_NO_LIMIT || left < LG_LEAST_LEFT) return;
+  size_t reserve = m->largest < left / 2 ? m->largest * 2 : left;
+  size_t most = left - left / 4, least = left / 4;
+  if (least < m->current / 16) least = m->current / 16;
+  size_t more = left - reserve < most ? left - reserve : most;
+  if (more < least) more = least;
+  if (more > left - left / 16) more = left - left / 16;
+  m->bound = m->current + more;
 }
 
 size_t lg_meter_reserved(const struct lg_meter *m) {
@@ -41,14 +64,26 @@ static void *no_memory(struct lg_meter *m, size_t growth) {
   return NULL;
 }
 
+/* Whether `growth` more bytes are within the limit. */
+static int allowed(struct lg_meter *m, size_t growth) {
+  if (growth <= m->bound && m->current <= m->bound - growth) return 1;
+  if (growth <= m->limit && m->current <= m->limit - growth) {
+    m->bound = m->limit;
+    m->passed(m);
+    return 1;
+  }
+  if (m->refusing != NULL) m->refusing(m);
+  m->refused++;
+  m->refused_last = 1;
+  m->wanted = growth > SIZE_MAX - m->current ? SIZE_MAX : m->current + growth;
+  return 0;
+}
+
 /* Everything but making and freeing small blocks. */
 static void *resize(struct lg_meter *m, void *ptr, size_t osize, size_t nsize) {
-  if (nsize > osize && (nsize - osize > m->limit || m->current > m->limit - (nsize - osize))) {
-    if (m->refusing != NULL) m->refusing(m);
-    m->refused++;
-    m->refused_last = 1;
-    m->wanted = nsize - osize > SIZE_MAX - m->current ? SIZE_MAX : m->current + (nsize - osize);
-    return NULL;
+  if (nsize > osize) {
+    if (nsize > m->largest) m->largest = nsize;
+    if (!allowed(m, nsize - osize)) return NULL;
   }
   size_t bound = m->arena.reserved_max;
   if (nsize < osize) m->arena.reserved_max = SIZE_MAX; /* Lua takes it that a block can always be made smaller */
@@ -87,7 +122,7 @@ void *lg_meter_alloc(void *ud, void *ptr, size_t osize, size_t nsize) {
   struct lg_meter *m = ud;
   if (ptr == NULL) {
     size_t after = m->current + nsize;
-    if (LG_LIKELY(nsize - 1 < LG_SMALL_MAX && after <= m->limit && m->chained == NULL)) {
+    if (LG_LIKELY(nsize - 1 < LG_SMALL_MAX && after <= m->bound && m->chained == NULL)) {
       size_t cls = lg_class_of(nsize);
       void *block = lg_small_pop(&m->arena, cls);
       if (LG_UNLIKELY(block == NULL)) return small_refill(m, cls, nsize);

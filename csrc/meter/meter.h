@@ -9,7 +9,9 @@
  *   count leaves out buffer-made strings; there `current` is right and Lua's figure is low).
  * - A block is refused for the arena's own bound too (arena.h, reserved_max).
  * - A block is refused (NULL) when `current` would exceed `limit`; shrinking and freeing are never refused. Lua 5.2+
- *   answers a refusal with a full collection and one more try. */
+ *   answers a refusal with a full collection and one more try.
+ * - For a Lua that does not, there is a bound below the limit. When `current` passes it, `passed` is called, once, from within
+ *   the allocator: it must neither allocate nor raise. The bound is the limit from then on, until lg_meter_aim() sets the next. */
 #ifndef LG_METER_H
 #define LG_METER_H
 
@@ -26,6 +28,9 @@ struct lg_meter {
   size_t current;            /* bytes live now */
   size_t peak;               /* highest `current` since lg_meter_begin() */
   size_t limit;              /* absolute bound on `current`; LG_NO_LIMIT when not enforced */
+  size_t bound;              /* at most `limit`: beyond it the garbage is to be collected */
+  size_t largest;            /* the largest block asked for since lg_meter_begin(), but for small ones */
+  void (*passed)(void *ud);  /* the bound was passed; ud is the allocator's. NULL: the bound is always the limit */
   uint64_t allocated_bytes;  /* gross: sum of all growth since lg_meter_begin() */
   uint64_t allocation_count; /* calls that made a block or enlarged one, since lg_meter_begin() */
   uint64_t refused;          /* calls answered NULL because of `limit`, since lg_meter_begin() */
@@ -40,6 +45,12 @@ struct lg_meter {
 
 /* Make an empty meter; never fails. */
 void lg_meter_init(struct lg_meter *m);
+
+/* Enforce a limit, LG_NO_LIMIT for none. The bound is the limit. */
+void lg_meter_limit(struct lg_meter *m, size_t limit);
+
+/* Set the bound by what is free now that there is no garbage, or little. Without `passed` it is the limit. */
+void lg_meter_aim(struct lg_meter *m);
 
 /* Give back what the arena holds, blocks in use too. Of a chained allocator every block must have been freed. */
 void lg_meter_close(struct lg_meter *m);

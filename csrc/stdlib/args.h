@@ -1,5 +1,5 @@
-/* What the sandbox's library functions share: arguments as the version at hand reads them, room on the Lua stack, and
- * how a library's table is put together. Compiled once per Lua version.
+/* What the sandbox's library functions share: arguments as the version at hand reads them, and how a library's
+ * table is put together. Compiled once per Lua version.
  *
  * Contract: only inside a protected call; everything here may raise a Lua error. */
 #ifndef LG_STDLIB_ARGS_H
@@ -59,17 +59,6 @@ static inline lg_index lg_next_index(lg_index i) { return i == LG_INDEX_MAX ? -L
 #define lg_geti(L, t, i) ((void)lua_rawgeti(L, (t), (i)))
 #define lg_seti(L, t, i) lua_rawseti(L, (t), (i))
 #endif
-
-/* Room for n more values on the Lua stack. 0 when n is more than Lua allows. When memory is what lacks, this raises a
- * memory error: lua_checkstack() answers both with 0, and the caller's message would hide the limit. */
-static int lg_stack(lua_State *L, int n) {
-  const struct lg_meter *m = &lg_state_of(L)->meter;
-  uint64_t refused = m->refused;
-  if (lua_checkstack(L, n)) return 1;
-  if (m->refused == refused && !m->system_refused) return 0;
-  lg_collect_all(lg_state_of(L), L);
-  return lua_checkstack(L, n) || lg_memory_error(L, (size_t)n * 16);
-}
 
 struct lg_reg {
   const char *name;

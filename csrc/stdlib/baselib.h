@@ -4,6 +4,7 @@
 #ifndef LG_STDLIB_BASELIB_H
 #define LG_STDLIB_BASELIB_H
 
+#include "fenv.h"
 #include "garbage.h"
 #include "load.h"
 #include "print.h"
@@ -47,9 +48,6 @@ static void lg_offer_base(lua_State *L, int t, int stock) {
 #if LG_TONUMBER_IS_STOCK
                                      "tonumber",
 #endif
-#if LG_HAS_LOADSTRING && LG_UNPACK_IS_STOCK
-                                     "unpack",
-#endif
                                      NULL};
   for (int i = 0; kept[i] != NULL; i++) {
     (void)lua_getfield(L, stock, kept[i]);
@@ -69,9 +67,11 @@ static void lg_offer_base(lua_State *L, int t, int stock) {
 #endif
 #if LG_HAS_LOADSTRING
   lg_offer_c(L, t, "loadstring", lg_loadstring);
-#endif
-#if LG_HAS_LOADSTRING && !LG_UNPACK_IS_STOCK
   lg_offer_c(L, t, "unpack", lg_tab_unpack);
+#endif
+#if LG_HAS_FENV
+  lg_offer_c(L, t, "getfenv", lg_getfenv);
+  lg_offer_c(L, t, "setfenv", lg_setfenv);
 #endif
 }
 

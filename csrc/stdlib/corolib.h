@@ -71,10 +71,11 @@ static int lg_grow_here(lua_State *co) {
 static int lg_stack_of(lua_State *L, lua_State *co, int n) {
   struct lg_state *st = lg_state_of(L);
   struct lg_meter *m = &st->meter;
-  size_t limit = m->limit;
-  m->limit = LG_NO_LIMIT;
+  size_t limit = m->limit, bound = m->bound;
+  lg_meter_limit(m, LG_NO_LIMIT);
   int enough = lua_checkstack(co, n);
   m->limit = limit;
+  m->bound = bound;
   if (enough && m->current <= limit) return 1;
   if (enough) {
     lg_collect_all(st, L);
@@ -125,14 +126,15 @@ static int lg_auxresume(lua_State *L, lua_State *co, int narg, int *status) {
   lua_State *before = st->running;
   int nres = 0;
   st->running = co;
-  /* An interrupt that came before the line above was armed on `before`: see the flag. Later ones arm `co`. */
-  if (lg_is_interrupted(st)) {
+  /* What came before the line above was armed on `before`: see the flag. What comes later is armed on `co`. */
+  while (atomic_load_explicit(&st->ending.flag, memory_order_relaxed) != LG_INT_NONE) {
     st->running = before;
-    return lg_raise_interrupt(L);
+    lg_poll(st, L);
+    st->running = co;
   }
   *status = lg_resume(co, L, narg, &nres);
   st->running = before;
-  if (lg_is_interrupted(st)) return lg_raise_interrupt(L);
+  lg_poll(st, L); /* what was armed on `co` is not on L */
   if (*status == LUA_OK || *status == LUA_YIELD) {
     if (!lg_stack(L, nres + 1)) {
       lua_pop(co, nres);
@@ -194,6 +196,7 @@ static void lg_add_position(lua_State *L) {
 static int lg_auxwrap(lua_State *L) {
   lua_State *co = lua_tothread(L, lua_upvalueindex(1));
   int status = 0;
+  uint64_t refused = lg_state_of(L)->meter.refused;
   int n = lg_auxresume(L, co, lua_gettop(L), &status);
   if (n >= 0) return n;
 #if LG_HAS_CLOSE
@@ -203,7 +206,10 @@ static int lg_auxwrap(lua_State *L) {
     lua_xmove(co, L, 1);
   }
 #endif
-  if (status != LUA_ERRMEM && lua_type(L, -1) == LUA_TSTRING) lg_add_position(L);
+  /* A memory error that comes through several coroutines is raised again in each, and has no place. */
+  if (status == LUA_ERRMEM || (lg_state_of(L)->meter.refused != refused && lg_is_memory_error(L, -1)))
+    return lua_error(L);
+  if (lua_type(L, -1) == LUA_TSTRING) lg_add_position(L);
   return lua_error(L);
 }
 

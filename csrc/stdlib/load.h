@@ -48,7 +48,7 @@ static const char *lg_read_function(lua_State *L, void *data, size_t *size) {
   struct lg_load_source *src = data;
   if (src->len > 0) return lg_read_text(L, src, size);
   lg_poll(src->st, L);
-  luaL_checkstack(L, 2, "too many nested functions");
+  lg_stack_for(L, 2, "too many nested functions");
   lua_pushvalue(L, 1);
   lua_call(L, 0, 1);
   int at_end = lua_isnil(L, -1);
@@ -87,8 +87,9 @@ static const char *lg_short_name(const char *name, char *buffer, size_t size) {
   return buffer;
 }
 
-/* load(chunk [, name [, mode [, env]]]): text only; the chunk's globals are the run's own. */
-static int lg_load(lua_State *L) {
+/* load(chunk [, name [, mode [, env]]]), of a text or of a function that gives one: source only. What is loaded has the globals
+ * of the coroutine that loads it. */
+static int lg_load_chunk(lua_State *L, int is_text) {
   struct lg_state *st = lg_state_of(L);
   int has_env = !lua_isnone(L, 4);
   struct lg_load_source src = {st, NULL, 0, 0, NULL};
@@ -98,7 +99,6 @@ static int lg_load(lua_State *L) {
   if (lua_isnone(L, 1)) luaL_checktype(L, 1, LUA_TFUNCTION);
   src.mode = lg_other_mode(L);
   lua_settop(L, 5);
-  int is_text = LG_LOAD_IS_NEW ? lua_isstring(L, 1) : lua_type(L, 1) == LUA_TSTRING; /* or a number */
   if (is_text) {
     src.text = lua_tolstring(L, 1, &src.len);
     const char *name = lg_short_name(luaL_optlstring(L, 2, src.text, NULL), short_name, sizeof short_name);
@@ -131,13 +131,16 @@ static int lg_load(lua_State *L) {
   return 1;
 }
 
+/* 5.1 takes functions only, the others texts and numbers too. */
+static int lg_load(lua_State *L) { return lg_load_chunk(L, LG_LOAD_IS_NEW && lua_isstring(L, 1)); }
+
 #if LG_HAS_LOADSTRING
 /* loadstring(text [, name]), which is load() itself where that takes texts. */
 static int lg_loadstring(lua_State *L) {
   if (LG_LOAD_IS_NEW) return lg_load(L);
   (void)luaL_checklstring(L, 1, NULL);
   lua_settop(L, 2);
-  return lg_load(L);
+  return lg_load_chunk(L, 1);
 }
 #endif
 

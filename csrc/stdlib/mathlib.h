@@ -188,22 +188,6 @@ static int lg_math_extreme(lua_State *L, int sign) {
 static int lg_math_min(lua_State *L) { return lg_math_extreme(L, 1); }
 static int lg_math_max(lua_State *L) { return lg_math_extreme(L, -1); }
 
-#if LG_DEG_IS_LUA
-/* LuaJIT 2.1 writes these two in Lua (see tablib51.h why that will not do). */
-static int lg_math_deg(lua_State *L) {
-  lua_pushnumber(L, luaL_checknumber(L, 1) * 57.29577951308232);
-  return 1;
-}
-
-static int lg_math_rad(lua_State *L) {
-  lua_pushnumber(L, luaL_checknumber(L, 1) * 0.017453292519943295);
-  return 1;
-}
-#else
-#define lg_math_deg NULL
-#define lg_math_rad NULL
-#endif
-
 /* Push the math library and make the generator fresh. */
 static void lg_open_math(lua_State *L) {
   static const struct lg_reg list[] = {
@@ -215,7 +199,7 @@ static void lg_open_math(lua_State *L) {
       {"ceil", NULL},
       {"cos", NULL},
       {"cosh", NULL},
-      {"deg", lg_math_deg},
+      {"deg", NULL},
       {"exp", NULL},
       {"floor", NULL},
       {"fmod", NULL},
@@ -232,7 +216,7 @@ static void lg_open_math(lua_State *L) {
       {"modf", NULL},
       {"pi", NULL},
       {"pow", NULL},
-      {"rad", lg_math_rad},
+      {"rad", NULL},
       {"random", lg_math_random},
       {"randomseed", lg_math_randomseed},
       {"sin", NULL},

@@ -79,7 +79,7 @@ static void lg_rep_joined(lua_State *L, const struct lg_unit *u, size_t count, s
   size_t in_piece = whole > LG_PIECES ? whole / LG_PIECES : 1;
   size_t pieces = whole / in_piece;
   size_t rest = whole - pieces * in_piece;
-  luaL_checkstack(L, (int)(2 * pieces + 8), "string slice too long");
+  lg_stack_for(L, (int)(2 * pieces + 8), "string slice too long");
   int first = lua_gettop(L) + 1;
   lg_rep_direct(L, u, in_piece * u->size);
   for (size_t i = 1; i < pieces; i++) lua_pushvalue(L, first);

@@ -176,9 +176,8 @@ static int lg_tab_concat(lua_State *L) {
   return 1;
 }
 
-#if !LG_UNPACK_IS_STOCK
-/* 5.1 too, where it is a global: the stock one counts its results in an int that overflows, and optimised builds crash on
- * unpack({}, 0, 2^31 - 1) (CVE-2025-46817). */
+/* 5.1 and LuaJIT too, where it is a global. 5.1's own counts its results in an int that overflows, and optimised builds crash on
+ * unpack({}, 0, 2^31 - 1) (CVE-2025-46817). LuaJIT's calls refused memory too many results. */
 static int lg_tab_unpack(lua_State *L) {
   struct lg_state *st = lg_state_of(L);
 #if LG_UNPACK_TABLES_ONLY
@@ -194,7 +193,7 @@ static int lg_tab_unpack(lua_State *L) {
 #endif
   if (i > last) return 0;
   uint64_t n = (uint64_t)last - (uint64_t)i; /* one less than the number of results */
-  if (n >= INT_MAX - 10 || !lg_stack(L, (int)n + 1)) return luaL_error(L, "too many results to unpack");
+  if (n >= LG_UNPACK_MOST || !lg_stack(L, (int)n + 1)) return luaL_error(L, "too many results to unpack");
   for (; i < last; i++) {
     lg_poll(st, L);
     lg_geti(L, 1, i);
@@ -202,7 +201,6 @@ static int lg_tab_unpack(lua_State *L) {
   lg_geti(L, 1, last);
   return (int)n + 1;
 }
-#endif
 
 #if LG_HAS_MAXN
 static int lg_tab_maxn(lua_State *L) {
@@ -227,7 +225,7 @@ static int lg_tab_sort(lua_State *L) {
 #if LG_SORT_IS_NEW
   if (n <= 1) return 0;
 #else
-  luaL_checkstack(L, 40, "");
+  lg_stack_for(L, 40, "");
 #endif
   luaL_argcheck(L, n < INT_MAX, 1, "array too big");
   if (!lua_isnoneornil(L, 2)) luaL_checktype(L, 2, LUA_TFUNCTION);

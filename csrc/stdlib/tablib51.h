@@ -1,8 +1,7 @@
 /* The table functions that only Lua 5.1 and LuaJIT have, and LuaJIT 2.1's own remove and move. Part of tablib.h.
  *
  * Contract: as in tablib.h. LuaJIT 2.1 writes these functions in Lua, where positions are numbers of any kind, cut
- * to integers where they become keys. Here they are C functions as all others of the sandbox: a function written in Lua
- * carries an environment, which getfenv() would hand out. */
+ * to integers where they become keys. Here they are C functions that look at the deadline. */
 #ifndef LG_STDLIB_TABLIB51_H
 #define LG_STDLIB_TABLIB51_H
 

@@ -28,9 +28,9 @@ static const char *const lg_all_environ[] = {"HOME", "nowhere", "EMPTY", ""};
 
 static int lg_all_attempt(lua_State *L) {
   struct lg_meter *m = &lg_state_of(L)->meter;
-  m->limit = lua_isnil(L, 1) ? LG_NO_LIMIT : m->current + (size_t)luaL_checknumber(L, 1);
+  lg_meter_limit(m, lua_isnil(L, 1) ? LG_NO_LIMIT : m->current + (size_t)luaL_checknumber(L, 1));
   int status = lua_pcall(L, lua_gettop(L) - 2, 1, 0);
-  m->limit = LG_NO_LIMIT;
+  lg_meter_limit(m, LG_NO_LIMIT);
   const char *what = "ok";
   if (status == LUA_ERRMEM)
     what = "memory";

@@ -121,7 +121,7 @@ static int lg_drv_calm(lua_State *L) {
 
 static int lg_drv_limit(lua_State *L) {
   struct lg_meter *m = &state.meter;
-  m->limit = lua_isnoneornil(L, 1) ? LG_NO_LIMIT : m->current + (size_t)luaL_checknumber(L, 1);
+  lg_meter_limit(m, lua_isnoneornil(L, 1) ? LG_NO_LIMIT : m->current + (size_t)luaL_checknumber(L, 1));
   return 0;
 }
 

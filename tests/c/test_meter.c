@@ -90,7 +90,7 @@ static void random_use(struct lg_meter *m) {
   for (int i = 0; i < 30000; i++) {
     if (i == 300) lg_arena_seal(&m->arena);
     if (i % 5000 == 0) {
-      m->limit = i % 10000 == 0 ? LG_NO_LIMIT : m->current + 100000;
+      lg_meter_limit(m, i % 10000 == 0 ? LG_NO_LIMIT : m->current + 100000);
       lg_meter_begin(m);
       e = (struct expected){.current = e.current, .peak = e.current};
     }
@@ -131,7 +131,7 @@ static void test_chained_counts_are_the_same(void) {
 static void test_limit_is_hard(void) {
   struct lg_meter m;
   lg_meter_init(&m);
-  m.limit = 1000;
+  lg_meter_limit(&m, 1000);
   void *a = lg_meter_alloc(&m, NULL, 5, 600);
   CHECK(a != NULL);
   CHECK(lg_meter_alloc(&m, NULL, 5, 401) == NULL);
@@ -145,7 +145,7 @@ static void test_limit_is_hard(void) {
   CHECK(b != NULL);
   CHECK_INT(m.current, 1000);
   CHECK_INT(m.system_refused, 0);
-  m.limit = 10; /* below what is held: growing stops, shrinking does not */
+  lg_meter_limit(&m, 10); /* below what is held: growing stops, shrinking does not */
   b = lg_meter_alloc(&m, b, 400, 30);
   CHECK(b != NULL);
   CHECK(lg_meter_alloc(&m, b, 30, 31) == NULL);
@@ -153,6 +153,55 @@ static void test_limit_is_hard(void) {
   CHECK(lg_meter_alloc(&m, b, 30, 0) == NULL);
   CHECK_INT(m.current, 0);
   CHECK_INT(m.peak, 1000);
+  lg_meter_close(&m);
+}
+
+static int passed_times;
+
+static void count_passed(void *ud) {
+  (void)ud;
+  passed_times++;
+}
+
+/* The bound is heard of once, and refuses nothing; the limit is as hard as without it. What is free decides the bound, and twice
+ * the largest block so far, where there is room for it. */
+static void test_bound_is_passed_once_and_limit_is_hard(void) {
+  struct lg_meter m;
+  lg_meter_init(&m);
+  m.passed = count_passed;
+  passed_times = 0;
+  void *live = lg_meter_alloc(&m, NULL, 5, 64000);
+  lg_meter_begin(&m);
+  lg_meter_limit(&m, 128000);
+  lg_meter_aim(&m);
+  CHECK_INT(m.bound, 112000); /* three quarters of what is free */
+  void *block = lg_meter_alloc(&m, NULL, 5, 24000);
+  CHECK(block != NULL);
+  CHECK_INT(passed_times, 0);
+  CHECK(lg_meter_alloc(&m, block, 24000, 0) == NULL);
+  lg_meter_aim(&m);
+  CHECK_INT(m.bound, 80000); /* twice the block leaves the same: a quarter of what is free */
+  block = lg_meter_alloc(&m, NULL, 5, 24000);
+  CHECK(block != NULL);
+  CHECK_INT(passed_times, 1);
+  CHECK_INT(m.bound, 128000);
+  void *more = lg_meter_alloc(&m, NULL, 5, 40000);
+  CHECK(more != NULL);
+  CHECK_INT(m.current, 128000);
+  CHECK_INT(passed_times, 1);
+  CHECK(lg_meter_alloc(&m, NULL, 5, 1) == NULL);
+  CHECK_INT(m.refused, 1);
+  CHECK_INT(passed_times, 1);
+  lg_meter_aim(&m); /* nothing is free */
+  CHECK_INT(m.bound, 128000);
+  CHECK(lg_meter_alloc(&m, more, 40000, 0) == NULL);
+  lg_meter_aim(&m); /* twice the largest block is more than what is free */
+  CHECK_INT(m.bound, 88000 + 10000);
+  m.passed = NULL;
+  lg_meter_aim(&m);
+  CHECK_INT(m.bound, 128000);
+  CHECK(lg_meter_alloc(&m, block, 24000, 0) == NULL);
+  CHECK(lg_meter_alloc(&m, live, 64000, 0) == NULL);
   lg_meter_close(&m);
 }
 
@@ -210,6 +259,7 @@ int main(void) {
   test_counts_are_exact();
   test_chained_counts_are_the_same();
   test_limit_is_hard();
+  test_bound_is_passed_once_and_limit_is_hard();
   test_system_refusal_is_told_apart();
   arena_at_its_limit(3000);
   arena_at_its_limit(100000);

@@ -261,8 +261,8 @@ OF_5_1 = [
 @pytest.mark.parametrize("call", LOADS + NUMBERS_AND_HANDLERS + OF_5_1)
 def test_load_and_xpcall_answer_as_the_stock_ones(make_engine: Callable[..., LuaEngine], lua: str, call: str) -> None:
     """What they refuse and in which words is the version's, at the line of the script."""
-    if lua not in HAVE_GOTO and call in LOADS:
-        pytest.skip("load takes no text there, nor a mode")
+    if lua not in HAVE_GOTO and "return 5" in call:
+        pytest.skip("without a mode this reader never ends")
     if lua in HAVE_GOTO and call in OF_5_1:
         pytest.skip("5.1 alone has a function of its own for texts")
     script = (

@@ -32,7 +32,7 @@ GLUTTONS = {
     "format": "local s = ('x'):rep(1e6) while true do s = string.format('%s%s', s, s) end",
     "gsub": "return #(('x'):rep(1e6):gsub('x', ('y'):rep(1000)))",
     "recursion": "local function f(...) return 1 + f(..., ...) end return f(1, 2, 3)",
-    "loading": "local s = 'return 1' while true do s = s .. ' + 1' .. s:sub(9) load(s) end",
+    "loading": "local s = 'return 1' while true do s = s .. ' + 1' .. s:sub(9) local f = (loadstring or load)(s) end",
     "globals": "local n = 0 while true do n = n + 1 _G['g' .. n] = {n} end",
 }
 
@@ -115,6 +115,85 @@ def test_limit_spares_garbage(make_engine: Callable[..., LuaEngine], lua: str) -
         assert result.memory is not None
         assert result.memory.allocated_bytes > 2 * MIB
         assert result.memory.used_bytes <= 2 * MIB
+
+
+KEEP = "local keep = {} for i = 1, 5000 do keep[i] = {i, i} end "
+# Each makes many times its limit in garbage, in a way of its own.
+GARBAGE = {
+    "tables": "for i = 1, 60000 do local t = {i, i} end",
+    "strings": "for i = 1, 60000 do local s = 'text ' .. i end",
+    "closures": "for i = 1, 60000 do local f = function() return i end end",
+    "large strings": "local s = ('x'):rep(context.fifth) for i = 1, 200 do local t = s .. i end",
+    "tables that double": "for i = 1, 60 do local t = {} for k = 1, 2000 do t[k] = k end end",
+    "hashes that double": "for i = 1, 60 do local t = {} for k = 1, 1000 do t['k' .. k] = k end end",
+    "in a coroutine": "coroutine.wrap(function() for i = 1, 60000 do local t = {i, i} end end)()",
+    "on both sides of a yield": (
+        "local f = coroutine.wrap(function() while true do local t = {1, 2} coroutine.yield({3, 4}) end end)"
+        " for i = 1, 30000 do f() end"
+    ),
+    "coroutines": "for i = 1, 3000 do local f = coroutine.wrap(function() coroutine.yield({1}) end) f() end",
+    "captures in one call": (
+        "local list = {} for i = 1, 3000 do list[i] = 10000 + i end local s = table.concat(list, ',') list = nil"
+        " for i = 1, 20 do s:gsub('%d+', {}) end"
+    ),
+    "comparing": (
+        "local t = {} for i = 1, 500 do t[i] = (i * 7919) % 500 end"
+        " for i = 1, 20 do table.sort(t, function(a, b) return #{a} + a < #{b} + b end) end"
+    ),
+    "matches": "for w in ('word '):rep(10000):gmatch('%a+') do local t = {w} end",
+    "chunks": (
+        "for i = 1, 200 do local n = 0 load(function() n = n + 1"
+        " if n < 20 then return 'local a = ' .. n .. i .. ' ' end end) end"
+    ),
+    "results of a host function": "for i = 1, 5000 do local t = echo({i, 'x' .. i}) end",
+    "errors": "for i = 1, 20000 do pcall(error, {i}) end",
+    "metamethods": (
+        "local m = setmetatable({}, {__index = function(t, k) return {k} end}) for i = 1, 40000 do local x = m[i] end"
+    ),
+    "arguments": "local function f(...) return {...} end for i = 1, 30000 do f(i, i, i, i) end",
+}
+
+
+@pytest.mark.parametrize("counted", [False, True], ids=["", "counted"])
+@pytest.mark.parametrize("source", GARBAGE.values(), ids=GARBAGE.keys())
+def test_limit_spares_garbage_beside_live_data(
+    make_engine: Callable[..., LuaEngine],
+    lua: str,
+    source: str,
+    counted: bool,  # noqa: FBT001 - a table
+) -> None:
+    """Live data of two thirds of the limit is enough: garbage is collected wherever it is made, and nothing is refused."""
+    measured = make_engine(lua).execute_script(f"{KEEP} collectgarbage() return collectgarbage('count') * 1024")
+    assert measured.memory is not None
+    live = measured.raise_for_error().output - measured.memory.start_bytes
+    engine = make_engine(
+        lua,
+        memory_limit_mb=live * 1.5 / MIB,
+        timeout_ms=60_000,
+        functions={"echo": lambda value: value},
+        max_instructions=10**9 if counted else None,
+    )
+    result = engine.execute_script(f"{KEEP} {source} return #keep", {"fifth": int(live / 10)})
+    assert result.error is None
+    assert result.output == 5000
+    assert result.memory is not None
+    assert result.memory.used_bytes <= live * 1.5
+
+
+def test_collecting_near_the_limit_costs_few_instructions(make_engine: Callable[..., LuaEngine], lua: str) -> None:
+    """A collection takes a step of 100 off a budget of instructions, and gives none back."""
+    source = "local t for i = 1, 20000 do t = {i} end return 1"
+
+    def fits(instructions: int, limit_mb: float) -> bool:
+        return make_engine(lua, memory_limit_mb=limit_mb, max_instructions=instructions).execute_script(source).success
+
+    low, high = 1000, 10**6
+    assert fits(high, 100)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if fits(middle, 100) else (middle, high)
+    assert not fits(low, 0.06)
+    assert fits(high * 5 // 4, 0.06)
 
 
 def test_limit_holds_for_each_run_alone(make_engine: Callable[..., LuaEngine], lua: str) -> None:

@@ -94,7 +94,7 @@ SCRIPTS = {
     "collecting": """
         for i = 1, 20 do local t = {} for k = 1, 200 do t[k] = {} end check() t = nil collectgarbage() check() end
     """,
-    "loading": "for i = 1, 20 do local f = load('local a = ' .. i .. ' return a') check() f() end",
+    "loading": "for i = 1, 20 do local f = (loadstring or load)('local a = ' .. i .. ' return a') check() f() end",
     "errors": "for i = 1, 50 do pcall(error, {i}) check() end",
     "metatables": """
         for i = 1, 50 do

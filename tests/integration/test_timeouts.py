@@ -30,7 +30,7 @@ ENDLESS = {
     "yielding": "local co = coroutine.wrap(function() while true do coroutine.yield() end end) while true do co() end",
     "sort": "while true do local t = {3, 1, 2} table.sort(t, function(a, b) return a < b end) end",
     "gsub": "while true do ('abc'):gsub('.', function(c) return c end) end",
-    "load": "while true do load('return 1')() end",
+    "load": "while true do (loadstring or load)('return 1')() end",
     "pcall": "while true do pcall(error, 'x') end",
     "collecting": "while true do collectgarbage() end",
     "printing": "while true do print('x') end",

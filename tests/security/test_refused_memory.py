@@ -7,8 +7,10 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from luas import LUAJIT
+from refusal_scripts import PRELUDE, REFUSAL_SCRIPTS
 
-from luagauge import LuaEngine, MemoryLimitExceeded, ScriptRuntimeError
+from luagauge import LuaEngine, MemoryLimitExceeded, ScriptConfig, ScriptRuntimeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -242,3 +244,25 @@ print(engine.execute_script("return 1").output)
     first, after = done.stdout.splitlines()
     assert first.endswith((" NoneType", " ScriptRuntimeError"))
     assert after == "1"
+
+
+@pytest.mark.parametrize("name", REFUSAL_SCRIPTS)
+def test_refusal_is_said_to_be_one_at_every_limit(make_engine: Callable[..., LuaEngine], lua: str, name: str) -> None:
+    """From little memory to more than enough: success, or a memory error after a refusal, whatever asked for it."""
+    source = PRELUDE + REFUSAL_SCRIPTS[name]
+    functions = {"echo": lambda value: value}
+    plenty = make_engine(lua, functions=functions).execute_script(source).raise_for_error()
+    assert plenty.memory is not None
+    outcomes = set()
+    for percent in range(5, 121, 3):
+        limit_mb = plenty.memory.used_bytes * percent / 100 / 1048576
+        with LuaEngine(ScriptConfig(lua=lua, memory_limit_mb=limit_mb, functions=functions)) as engine:
+            result = engine.execute_script(source)
+        assert result.error is None or isinstance(result.error, MemoryLimitExceeded), percent
+        assert result.memory is not None
+        assert result.error is None or result.memory.refused_allocations > 0
+        assert result.memory.used_bytes <= limit_mb * 1048576 or lua in LUAJIT
+        outcomes.add(result.success)
+        if result.success:
+            assert result.output == plenty.output
+    assert False in outcomes

@@ -81,7 +81,7 @@ HOSTILE = {
     "load reader": "while true do load(function() while true do end end) end",
     # Whitespace makes no code: a source that grows would meet the memory limit first, and load() returns that.
     "endless reader": "load(function() return ' ' end)",
-    "loaded code": "while true do pcall(load('while true do end')) end",
+    "loaded code": "while true do pcall((loadstring or load)('while true do end')) end",
     "log flood": "while true do print('x') log('info', 'y') end",
     "collecting": "while true do pcall(collectgarbage) end",
     "allocation and refusal": "while true do pcall(function() local s = 'x' while true do s = s .. s end end) end",

@@ -140,7 +140,7 @@ def test_hook_that_never_has_the_stack_to_run_is_noticed(
         keep = {}
         pcall(function() while true do keep = {keep} end end)
         for i = 1, 2 do keep = keep[1] or keep end
-        local function f() do local n = 5 boom() end do local n = 50 pcall(load, 'return ' .. n) end end
+        local function f() do local n = 5 boom() end do local n = 50 pcall(loadstring or load, 'return ' .. n) end end
         local function deep(d) if d == 0 then pcall(f) return end pcall(deep, d - 1) end
         while true do pcall(deep, 195) keep = {} end"""
     assert isinstance(engine.execute_script(source).error, (ScriptTimeoutError, MemoryLimitExceeded))
