@@ -17,19 +17,13 @@ static void lg_open_ffi(lua_State *L) {
 }
 #endif
 
-/* A state that is being made, and how. */
-struct lg_open_call {
-  struct lg_state *st;
-  const struct lg_opening *how;
-};
-
 static int lg_open_body(lua_State *L) {
-  const struct lg_open_call *call = lua_touserdata(L, 1);
+  struct lg_state *st = lua_touserdata(L, 1);
   lua_settop(L, 0);
 #if LG_HAS_FFI
   lg_open_ffi(L);
 #endif
-  lg_env_build(L, call->st, call->how);
+  lg_env_build(L, st);
   (void)lg_gc(L, LUA_GCCOLLECT);
   return 0;
 }
@@ -80,16 +74,15 @@ static lua_State *lg_new_state(struct lg_state *st, size_t range_bytes) {
 static int lg_ops_taken;
 
 static int lg_ops_open(struct lg_state *st, const struct lg_opening *how) {
-  static const struct lg_opening plain = {LG_RANGE_MOST, NULL, 0};
-  struct lg_open_call call = {st, how != NULL ? how : &plain};
-  lua_State *L = lg_new_state(st, call.how->range_bytes);
+  static const struct lg_opening plain = {LG_RANGE_MOST};
+  lua_State *L = lg_new_state(st, (how != NULL ? how : &plain)->range_bytes);
   if (L == NULL) return LG_NO_MEMORY;
   st->L = L;
   (void)lua_atpanic(L, lg_panic);
 #if LG_HAS_COMPILER
   (void)luaJIT_setmode(L, 0, LG_JIT_ENGINE_OFF); /* compiled code never looks at hooks: no deadline could end it */
 #endif
-  int status = lg_protected(L, lg_open_body, &call);
+  int status = lg_protected(L, lg_open_body, st);
   if (status != LUA_OK) return LG_NO_MEMORY;
   lg_ops_taken = 1;
   lg_arena_seal(&st->meter.arena);

@@ -23,6 +23,7 @@ static int lg_forget_run(lua_State *L) {
   }
   lua_pushboolean(L, 0);
   lua_rawseti(L, LUA_REGISTRYINDEX, st->error.ref);
+  if (st->rp->globals & LG_OWN_LIBRARIES) lg_own_forget(L, st);
   return 0;
 }
 
