@@ -91,8 +91,7 @@ static PyObject *engine_make(PyObject *module, struct lg_fast_state *fast, PyObj
   engine->main_thread = main_thread;
   engine->max_int = ops->max_int;
   engine->lock = PyThread_allocate_lock();
-  if (engine->lock == NULL || lg_engine_settings(engine, config) < 0 ||
-      open_state(engine, ops, environment) < 0) {
+  if (engine->lock == NULL || lg_engine_settings(engine, config) < 0 || open_state(engine, ops, environment) < 0) {
     if (!PyErr_Occurred()) {
       (void)PyErr_NoMemory();
     }
@@ -198,8 +197,7 @@ static PyType_Spec engine_spec = {
 static PyMethodDef engine_functions[] = {
     {"resolve", fast_resolve, METH_VARARGS,
      "resolve(instance, path) -> (address of the core's calls or 0, why not, the Lua's release)"},
-    {"state", fast_state, METH_VARARGS,
-     "state(ops, names, functions, environment, config, main_thread) -> State"},
+    {"state", fast_state, METH_VARARGS, "state(ops, names, functions, environment, config, main_thread) -> State"},
     {NULL, NULL, 0, NULL},
 };
 

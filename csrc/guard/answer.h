@@ -22,8 +22,8 @@ struct lg_answer {
   struct lg_buf path;      /* of what is not plain data (pack.h) */
   struct lg_buf logs;      /* wire bytes (stdlib/logs.h) */
   struct lg_line lines[LG_LINES];
-  size_t log_entries;      /* this run's */
-  size_t log_bytes;        /* of their messages */
+  size_t log_entries; /* this run's */
+  size_t log_bytes;   /* of their messages */
 };
 
 #endif

@@ -51,7 +51,7 @@ static int lg_global_index(const char *s, size_t len) {
 
 /* Words through which any name can be reached. */
 static int lg_opens_everything(const char *s, size_t len) {
-  static const char *const words[] = {"_G", "_ENV",   "load",    "loadstring", "loadfile",
+  static const char *const words[] = {"_G",     "_ENV",    "load",    "loadstring", "loadfile",
                                       "dofile", "require", "package", "module"};
   for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
     if (lg_is_word(s, len, words[i])) return 1;

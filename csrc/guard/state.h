@@ -38,8 +38,8 @@ struct lg_boxes {
 
 /* References in the registry that are made with the state (template.h). */
 struct lg_refs {
-  int env;  /* template of the globals */
-  int idle; /* the empty globals between runs */
+  int env;   /* template of the globals */
+  int idle;  /* the empty globals between runs */
   int names; /* the libraries by name, as 5.2 and later look for names of functions */
 };
 

@@ -58,7 +58,7 @@ static void lg_clear_stock_globals(lua_State *L) {
 #endif
 
 /* Every library that is in a state's template. */
-static const char *const lg_libraries[] = {"string", "table", "math", "os", "coroutine",
+static const char *const lg_libraries[] = {"string",    "table", "math", "os", "coroutine",
 #if LG_HAS_UTF8
                                            "utf8",
 #endif

@@ -200,6 +200,8 @@
 #define LG_TEXT_LINES_MOST     (LG_LUA == 502 ? "too many options" : "too many arguments")
 #define LG_FILE_ERROR_IS_ARG   (!LG_SINCE_52)  /* a file that cannot be opened is an error of the argument that names it */
 #define LG_TEXT_DEFAULT_FILE   (LG_SINCE_54 ? "default" : "standard") /* "... input file is closed" */
+#define LG_OPEN_CHECKS_MODE    LG_SINCE_52     /* open() looks at the mode before the C library does */
+#define LG_DEFAULT_IS_NAMED    (LG_JIT != 0)   /* what is no file is complained about as what is no name of one */
 #define LG_SEEK_CHECKS_OFFSET  (LG_LUA == 502) /* an offset that is no integer is an error */
 
 /* ---- modules ---- */

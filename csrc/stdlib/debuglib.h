@@ -212,16 +212,17 @@ static int lg_traceback(lua_State *L) {
 
 /* ---- getinfo ---- */
 
-/* The options without those that would give a function or a table, which would also put them on a stack. 0 when one is none. */
+/* Append to `kept` the options that it has not, but for those that would give a function or a table, which would also put them on
+ * a stack. 0 when one is none. */
 static int lg_info_options(lua_State *L, int arg, const char *options, char *kept, size_t size) {
-  size_t n = 0;
+  size_t n = strlen(kept);
   luaL_argcheck(L, !LG_INFO_REFUSES_MARK || options[0] != '>', arg, "invalid option '>'");
   for (const char *p = options; *p != '\0'; p++) {
     if (strchr(LG_INFO_OPTIONS, *p) == NULL) return 0;
+    if (*p == 'f' || *p == 'L' || strchr(kept, *p) != NULL || n == size - 1) continue;
+    kept[n++] = *p;
     kept[n] = '\0';
-    if (*p != 'f' && *p != 'L' && strchr(kept, *p) == NULL && n < size - 1) kept[n++] = *p;
   }
-  kept[n] = '\0';
   return 1;
 }
 
@@ -298,19 +299,18 @@ static int lg_info_level(lua_State *L, int arg, int *level) {
 static int lg_getinfo(lua_State *L) {
   int arg = 0;
   int level = 0;
-  char options[16] = ">";
+  char options[16] = ">S"; /* S tells whose it is */
   lua_Debug ar;
   memset(&ar, 0, sizeof ar);
   lua_State *of = lg_debugged(L, &arg);
   const char *given = luaL_optlstring(L, arg + 2, LG_INFO_OPTIONS, NULL);
-  int valid = lg_info_options(L, arg + 2, given, options + 1, sizeof options - 1);
+  int valid = lg_info_options(L, arg + 2, given, options, sizeof options);
   int is_level = lg_info_level(L, arg + 1, &level);
   if (is_level && !lua_getstack(of, level, &ar)) {
     lua_pushnil(L);
     return 1;
   }
   luaL_argcheck(L, valid, arg + 2, "invalid option");
-  if (strchr(options, 'S') == NULL) strcat(options, "S"); /* which tells whose it is */
   if (is_level) {
     (void)lua_getinfo(of, options + 1, &ar);
   } else {

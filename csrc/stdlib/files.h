@@ -47,14 +47,20 @@ static int lg_refused(lua_State *L) {
   return 3;
 }
 
-/* The same for an error of C's library; `path` may be NULL. */
-static int lg_failed(lua_State *L, int error, const char *path) {
+/* What C's library says of what a stream or a path cannot do. */
+struct lg_errno {
+  int number;
+  const char *text;
+};
+static const struct lg_errno lg_bad_descriptor = {EBADF, "Bad file descriptor"};
+static const struct lg_errno lg_illegal_seek = {ESPIPE, "Illegal seek"};
+static const struct lg_errno lg_permission_denied = {EACCES, "Permission denied"};
+
+/* Return the same as lg_refused() for such an error; `path` may be NULL. */
+static int lg_failed(lua_State *L, const struct lg_errno *error, const char *path) {
   lua_pushnil(L);
-  if (path == NULL)
-    (void)lua_pushstring(L, strerror(error));
-  else
-    (void)lua_pushfstring(L, "%s: %s", path, strerror(error));
-  lua_pushinteger(L, error);
+  (void)lua_pushfstring(L, "%s%s%s", path == NULL ? "" : path, path == NULL ? "" : ": ", error->text);
+  lua_pushinteger(L, error->number);
   return 3;
 }
 
@@ -164,8 +170,7 @@ static int lg_dofile(lua_State *L) {
 
 /* Offer what works on files, where the host has any: to the globals at t, and to the table of os there. */
 static void lg_open_files(lua_State *L, const struct lg_state *st, int t) {
-  static const struct lg_reg list[] = {
-      {"remove", lg_os_remove}, {"rename", lg_os_rename}, {"tmpname", lg_os_tmpname}};
+  static const struct lg_reg list[] = {{"remove", lg_os_remove}, {"rename", lg_os_rename}, {"tmpname", lg_os_tmpname}};
   if (!lg_has_files(st)) return;
   lg_offer_c(L, t, "loadfile", lg_loadfile);
   lg_offer_c(L, t, "dofile", lg_dofile);

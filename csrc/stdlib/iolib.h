@@ -62,7 +62,7 @@ static struct lg_stream *lg_default_stream(lua_State *L, int slot) {
  * files there is none that may be opened. */
 static int lg_open_path(lua_State *L, const char *mode) {
   const char *path = luaL_checkstring(L, 1);
-  if (!lg_has_files(lg_state_of(L))) return lg_failed(L, EACCES, path) == 0;
+  if (!lg_has_files(lg_state_of(L))) return lg_failed(L, &lg_permission_denied, path) == 0;
   struct lg_stream *s = lg_new_stream(L, LG_STREAM_CLOSED);
   lua_pushvalue(L, 1);
   (void)lua_pushstring(L, mode);
@@ -107,7 +107,7 @@ static int lg_io_close(lua_State *L) {
 /* io.input and io.output: the default stream, which an argument changes. */
 static int lg_change_default(lua_State *L, int slot, const char *mode) {
   if (!lua_isnoneornil(L, 1)) {
-    if (lua_tostring(L, 1) != NULL) {
+    if (lua_isstring(L, 1) || (LG_DEFAULT_IS_NAMED && lua_type(L, 1) != LUA_TUSERDATA)) {
       lg_must_open(L, mode);
     } else {
       (void)lg_open_stream(L);
@@ -161,6 +161,11 @@ static int lg_io_type(lua_State *L) {
 static int lg_io_open(lua_State *L) {
   (void)luaL_checkstring(L, 1);
   const char *mode = luaL_optlstring(L, 2, "r", NULL);
+  if (LG_OPEN_CHECKS_MODE) {
+    size_t n = *mode != '\0' && strchr("rwa", *mode) != NULL;
+    n += n != 0 && mode[n] == '+';
+    luaL_argcheck(L, n != 0 && strspn(mode + n, "b") == strlen(mode + n), 2, "invalid mode");
+  }
   return lg_open_path(L, mode) ? 1 : 3;
 }
 
@@ -172,9 +177,9 @@ static void lg_offer_list(lua_State *L, const struct lg_reg *list, size_t n) {
 
 /* Make the metatable of this run's streams, and the table that scripts see in its place: both with the same methods. */
 static void lg_streams_open(lua_State *L) {
-  static const struct lg_reg methods[] = {{"close", lg_stream_close},     {"flush", lg_stream_flush}, {"lines", lg_stream_lines},
-                                          {"read", lg_stream_read},       {"seek", lg_stream_seek},
-                                          {"setvbuf", lg_stream_setvbuf}, {"write", lg_stream_write}};
+  static const struct lg_reg methods[] = {
+      {"close", lg_stream_close}, {"flush", lg_stream_flush},     {"lines", lg_stream_lines}, {"read", lg_stream_read},
+      {"seek", lg_stream_seek},   {"setvbuf", lg_stream_setvbuf}, {"write", lg_stream_write}};
   lua_createtable(L, LG_SLOT_COUNT, 5);
   int meta = lua_gettop(L);
   lua_createtable(L, 0, 3);
@@ -201,15 +206,14 @@ static void lg_streams_open(lua_State *L) {
 /* Push io for this run. */
 static void lg_open_io(lua_State *L, const struct lg_state *st) {
   static const struct lg_reg functions[] = {
-      {"close", lg_io_close}, {"flush", lg_io_flush},   {"input", lg_io_input}, {"lines", lg_io_lines},
-      {"output", lg_io_output}, {"read", lg_io_read}, {"type", lg_io_type},   {"write", lg_io_write},
+      {"close", lg_io_close},   {"flush", lg_io_flush}, {"input", lg_io_input}, {"lines", lg_io_lines},
+      {"output", lg_io_output}, {"read", lg_io_read},   {"type", lg_io_type},   {"write", lg_io_write},
   };
   static const struct {
     const char *name;
     int kind, slot;
-  } standard[] = {{"stdin", LG_STREAM_IN, LG_SLOT_INPUT},
-                  {"stdout", LG_STREAM_OUT, LG_SLOT_OUTPUT},
-                  {"stderr", LG_STREAM_ERR, 0}};
+  } standard[] = {
+      {"stdin", LG_STREAM_IN, LG_SLOT_INPUT}, {"stdout", LG_STREAM_OUT, LG_SLOT_OUTPUT}, {"stderr", LG_STREAM_ERR, 0}};
   lg_streams_open(L);
   lua_createtable(L, 0, 16);
   lg_offer_list(L, functions, sizeof functions / sizeof functions[0]);

@@ -17,7 +17,8 @@ static double lg_wall_seconds(void) { return (double)lg_wall_ns() * 1e-9; }
 static int lg_log_fits(const struct lg_state *st, size_t total) {
   const struct lg_request *rq = st->rq;
   size_t used = st->answer.log_bytes;
-  return st->answer.log_entries < rq->max_log_entries && total <= rq->max_log_bytes && used <= rq->max_log_bytes - total;
+  return st->answer.log_entries < rq->max_log_entries && total <= rq->max_log_bytes &&
+         used <= rq->max_log_bytes - total;
 }
 
 /* Begin an entry whose message has `total` bytes: the buffer, with room for them, to which the caller appends them. NULL where

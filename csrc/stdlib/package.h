@@ -320,7 +320,8 @@ static void lg_open_package(lua_State *L, int env, int loaded) {
   lua_setfield(L, package, LG_SEARCHERS);
   (void)lua_pushliteral(L, LG_DIRECTORY_SEPARATOR "\n;\n?\n!\n-" LG_CONFIG_END);
   lua_setfield(L, package, "config");
-  (void)lua_pushliteral(L, "." LG_DIRECTORY_SEPARATOR "?.lua;." LG_DIRECTORY_SEPARATOR "?" LG_DIRECTORY_SEPARATOR "init.lua");
+  (void)lua_pushliteral(L, "." LG_DIRECTORY_SEPARATOR "?.lua;." LG_DIRECTORY_SEPARATOR "?" LG_DIRECTORY_SEPARATOR
+                           "init.lua");
   lua_setfield(L, package, "path");
   (void)lua_pushliteral(L, "");
   lua_setfield(L, package, "cpath");

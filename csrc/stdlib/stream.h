@@ -79,9 +79,9 @@ static struct lg_stream *lg_new_stream(lua_State *L, int kind) {
 static int lg_stream_tostring(lua_State *L) {
   const struct lg_stream *s = lg_check_stream(L, 1);
   char text[40];
-  if (s->kind == LG_STREAM_CLOSED)
+  if (s->kind == LG_STREAM_CLOSED) {
     (void)lua_pushliteral(L, "file (closed)");
-  else {
+  } else {
     int n = snprintf(text, sizeof text, "file (0x%08x)", (unsigned)s->count * 0x20);
     (void)lua_pushlstring(L, text, (size_t)n);
   }
@@ -171,7 +171,8 @@ static int lg_write_file(lua_State *L, const struct lg_stream *s, int arg, int l
   b.table = lua_gettop(L);
   for (; arg <= last; arg++) {
     size_t n = 0;
-    if (!lua_isstring(L, arg) && !lg_batch_write(L, &b)) return lg_refused(L); /* what stands before a wrong argument is written */
+    if (!lua_isstring(L, arg) && !lg_batch_write(L, &b))
+      return lg_refused(L); /* what stands before a wrong argument is written */
     const char *text = lg_written(L, arg, &n);
     if (!lg_batch_add(L, &b, text, n)) return lg_refused(L);
   }
@@ -186,7 +187,7 @@ static int lg_write_stream(lua_State *L, const struct lg_stream *s, int arg) {
   if (s->kind == LG_STREAM_FILE) {
     refusal = lg_write_file(L, s, arg, last);
   } else if (s->kind == LG_STREAM_IN) {
-    refusal = arg <= last ? lg_failed(L, EBADF, NULL) : 0;
+    refusal = arg <= last ? lg_failed(L, &lg_bad_descriptor, NULL) : 0;
   } else {
     for (; arg <= last; arg++) {
       size_t n = 0;
@@ -251,7 +252,7 @@ static int lg_read_one(lua_State *L, const struct lg_stream *s, int arg) {
 
 /* Read by the formats at first..last: how many values are on top, of which only the last may be nil. */
 static int lg_read_stream(lua_State *L, const struct lg_stream *s, int first, int last) {
-  if (s->kind == LG_STREAM_OUT || s->kind == LG_STREAM_ERR) return lg_failed(L, EBADF, NULL);
+  if (s->kind == LG_STREAM_OUT || s->kind == LG_STREAM_ERR) return lg_failed(L, &lg_bad_descriptor, NULL);
   luaL_checkstack(L, last - first + 1 + LUA_MINSTACK, "too many arguments");
   if (first > last) return lg_read_one(L, s, 0) ? 1 : lg_refused(L);
   for (int arg = first; arg <= last; arg++) {
@@ -310,9 +311,10 @@ static int lg_seek_stream(lua_State *L, const struct lg_stream *s) {
   luaL_argcheck(L, !LG_SEEK_CHECKS_OFFSET || (lua_Number)lg_clip_i64(offset) == offset, 3,
                 "not an integer in proper range");
 #endif
-  if (s->kind != LG_STREAM_FILE) return lg_failed(L, ESPIPE, NULL);
+  if (s->kind != LG_STREAM_FILE) return lg_failed(L, &lg_illegal_seek, NULL);
+  lua_settop(L, 3);
   lua_pushinteger(L, s->number);
-  if (lua_isnoneornil(L, 2))
+  if (lua_isnil(L, 2))
     (void)lua_pushliteral(L, "cur");
   else
     lua_pushvalue(L, 2);

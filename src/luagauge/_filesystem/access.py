@@ -133,21 +133,9 @@ class Filesystem:
         self._files.pop(number).binary.close()
         return [True]
 
-    def _read(self, number: int, *formats: int | str) -> dict[Any, Any]:
-        """Read by Lua's formats; nil for the first that finds nothing ends the list."""
-        file = self._files[number]
-        values: dict[Any, Any] = {"n": 0}
-        left = self._max_bytes  # for all formats together: a sparse file gives any number of bytes for nothing
-        for place, wanted in enumerate(formats or ("l",), 1):
-            values["n"] = place
-            value = self._read_one(file, wanted)
-            if value is None:
-                break
-            left -= len(value) if isinstance(value, bytes) else 0
-            if left < 0:
-                raise OSError(errno.EFBIG, f"more than {self._max_bytes} bytes")
-            values[place] = value
-        return values
+    def _read(self, number: int, wanted: float | str) -> list[Any]:
+        """Read by one of Lua's formats; nil at the end."""
+        return [self._read_one(self._files[number], wanted)]
 
     def _read_one(self, file: _OpenFile, wanted: float | str) -> bytes | float | None:
         """Read by one format; None at the end of the file."""
