@@ -212,7 +212,7 @@
 #define LG_REQUIRE_MARKS       (!LG_SINCE_52)  /* require marks a module that is being loaded, and so finds loops */
 #define LG_LOADER_TAKES_DATA   LG_SINCE_52     /* a loader gets what its searcher returned beside it */
 #define LG_REQUIRE_GIVES_DATA  LG_SINCE_54     /* and require returns that, too */
-#define LG_PRELOAD_IS_FIELD    (!LG_SINCE_53)  /* the table of preloaded modules is what package.preload is at the time */
+#define LG_PRELOAD_IS_FIELD    (!LG_SINCE_52)  /* the table of preloaded modules is what package.preload is at the time */
 #if LG_SINCE_52 || LG_JIT == 21
 #define LG_CONFIG_END          "\n"            /* what package.config ends with */
 #else

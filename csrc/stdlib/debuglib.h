@@ -36,7 +36,7 @@ static void lg_hide_library(lua_Debug *ar) {
 
 /* ---- traceback ---- */
 
-/* The last level there is. */
+/* The last level that is the script's. Below a run's first function is the host's own, which called it. */
 static int lg_last_level(lua_State *L, lua_State *of) {
   struct lg_state *st = lg_state_of(L);
   lua_Debug ar;
@@ -54,7 +54,7 @@ static int lg_last_level(lua_State *L, lua_State *of) {
     else
       high = middle;
   }
-  return high - 1;
+  return of == st->L ? high - 2 : high - 1;
 }
 
 #if LG_NAMES_BY_MODULE
@@ -82,7 +82,7 @@ static int lg_find_name(lua_State *L, int wanted, int levels) {
   return 0;
 }
 
-/* Push "function 'name'" for a function that a library or the globals have by that name; 0 where none has. */
+/* Push "in function 'name'" for a function that a library or the globals have by that name; 0 where none has. */
 static int lg_push_library_name(lua_State *L, lua_Debug *ar) {
   int top = lua_gettop(L);
   luaL_checkstack(L, LUA_MINSTACK, "not enough stack");
@@ -95,7 +95,7 @@ static int lg_push_library_name(lua_State *L, lua_Debug *ar) {
   int found = lg_find_name(L, top + 1, 2);
   if (found) {
     const char *name = lua_tostring(L, -1);
-    (void)lua_pushfstring(L, "function '%s'", strncmp(name, "_G.", 3) == 0 ? name + 3 : name);
+    (void)lua_pushfstring(L, "in function '%s'", strncmp(name, "_G.", 3) == 0 ? name + 3 : name);
     lua_replace(L, top + 1);
   }
   lua_settop(L, top + found);
@@ -165,7 +165,8 @@ static void lg_push_traceback(lua_State *L, lua_State *of, int message, int leve
   struct lg_strbuf b;
   lua_Debug ar;
   int64_t begin = 0;
-  int64_t resume = lg_left_out(level, lg_last_level(L, of), &begin);
+  int64_t last = lg_last_level(L, of);
+  int64_t resume = lg_left_out(level, last, &begin);
   lg_sb_init(L, &b);
   if (message != 0) {
     lua_pushvalue(L, message);
@@ -173,7 +174,7 @@ static void lg_push_traceback(lua_State *L, lua_State *of, int message, int leve
     lg_sb_addchar(&b, '\n');
   }
   lg_sb_add(&b, "stack traceback:", 16);
-  for (int64_t at = level; at <= INT_MAX && lua_getstack(of, (int)at, &ar); at++) {
+  for (int64_t at = level; at <= last && lua_getstack(of, (int)at, &ar); at++) {
     lg_poll(lg_state_of(L), L);
     if (at != begin) {
       lg_add_level(&b, of, &ar);
@@ -295,6 +296,12 @@ static int lg_info_level(lua_State *L, int arg, int *level) {
   return 1;
 }
 
+/* Find a level that is the script's. */
+static int lg_info_stack(lua_State *L, lua_State *of, int level, lua_Debug *ar) {
+  if (of == lg_state_of(L)->L && level >= 0 && !lua_getstack(of, level < INT_MAX ? level + 1 : level, ar)) return 0;
+  return lua_getstack(of, level, ar);
+}
+
 /* debug.getinfo([thread,] function or level [, options]) */
 static int lg_getinfo(lua_State *L) {
   int arg = 0;
@@ -306,7 +313,7 @@ static int lg_getinfo(lua_State *L) {
   const char *given = luaL_optlstring(L, arg + 2, LG_INFO_OPTIONS, NULL);
   int valid = lg_info_options(L, arg + 2, given, options, sizeof options);
   int is_level = lg_info_level(L, arg + 1, &level);
-  if (is_level && !lua_getstack(of, level, &ar)) {
+  if (is_level && !lg_info_stack(L, of, level, &ar)) {
     lua_pushnil(L);
     return 1;
   }
