@@ -86,6 +86,16 @@ static void lg_name_functions(lua_State *L, struct lg_state *st, int t) {
   lua_setfield(L, LUA_REGISTRYINDEX, "_LOADED");
 }
 
+#if LG_INFO_BY_STOCK
+/* Keep the stock debug.getinfo, which no script can reach (stdlib/debuglib.h). */
+static void lg_keep_stock_info(lua_State *L, struct lg_state *st) {
+  lg_open_stock(L, luaopen_debug, "debug");
+  (void)lua_getfield(L, -1, "getinfo");
+  st->refs.info = luaL_ref(L, LUA_REGISTRYINDEX);
+  lua_pop(L, 1);
+}
+#endif
+
 /* Build the template: refs.env -> { index -> value }; a table among the values is a library. */
 static void lg_env_build(lua_State *L, struct lg_state *st) {
   lua_createtable(L, 0, LG_GLOBAL_COUNT);
@@ -112,6 +122,9 @@ static void lg_env_build(lua_State *L, struct lg_state *st) {
     lua_rawseti(L, -2, i + 1);
   }
   st->refs.env = luaL_ref(L, LUA_REGISTRYINDEX);
+#if LG_INFO_BY_STOCK
+  lg_keep_stock_info(L, st);
+#endif
 #if LG_HAS_FENV
   lg_clear_stock_globals(L);
 #endif

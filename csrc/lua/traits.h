@@ -202,6 +202,7 @@
 #define LG_TEXT_DEFAULT_FILE   (LG_SINCE_54 ? "default" : "standard") /* "... input file is closed" */
 #define LG_OPEN_CHECKS_MODE    LG_SINCE_52     /* open() looks at the mode before the C library does */
 #define LG_DEFAULT_IS_NAMED    (LG_JIT != 0)   /* what is no file is complained about as what is no name of one */
+#define LG_CLOSE_IS_SHARED     (!LG_SINCE_54)  /* a file's close() is io.close, which without an argument closes the default output */
 #define LG_SEEK_CHECKS_OFFSET  (LG_LUA == 502) /* an offset that is no integer is an error */
 
 /* ---- modules ---- */
@@ -231,6 +232,7 @@
 #define LG_INFO_WANTS_NUMBER   LG_SINCE_53     /* what is neither function nor level is complained about as what is no number */
 #define LG_INFO_REFUSES_MARK   LG_SINCE_54     /* options that begin with '>' get a complaint of their own */
 #define LG_INFO_PARAMETERS     LG_SINCE_52     /* how many parameters a function has, and whether it takes more */
+#define LG_INFO_BY_STOCK       (LG_JIT != 0)   /* only its own debug.getinfo knows how many parameters a function has */
 #define LG_TELLS_SOURCE_LENGTH LG_SINCE_54     /* lua_getinfo() gives the length of a source's name */
 #define LG_TELLS_TRANSFERS     LG_SINCE_54     /* which values a call or return transfers ('r') */
 #define LG_TELLS_EXTRA_ARGUMENTS LG_SINCE_55   /* how many arguments a function got beside its parameters */

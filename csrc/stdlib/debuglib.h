@@ -302,6 +302,36 @@ static int lg_info_stack(lua_State *L, lua_State *of, int level, lua_Debug *ar) 
   return lua_getstack(of, level, ar);
 }
 
+#if LG_INFO_BY_STOCK
+/* Add to the table on top how many parameters the function has that argument `arg` is, or that is at a level: the stock getinfo
+ * says it, for which a level of this coroutine is one more. Of what is no Lua function of the script's only this is known. */
+static void lg_stock_parameters(lua_State *L, lua_State *of, int arg, const lua_Debug *ar) {
+  static const char *const fields[] = {"nparams", "isvararg"};
+  int is_c = *ar->what == 'C';
+  int info = lua_gettop(L);
+  if (!is_c) {
+    (void)lua_rawgeti(L, LUA_REGISTRYINDEX, lg_state_of(L)->refs.info);
+    if (arg == 2) lua_pushvalue(L, 1);
+    if (lua_isfunction(L, arg))
+      lua_pushvalue(L, arg);
+    else
+      lua_pushinteger(L, lua_tointeger(L, arg) + (of == L));
+    (void)lua_pushliteral(L, "u");
+    lua_call(L, arg + 1, 1);
+  }
+  for (int i = 0; i < 2; i++) {
+    if (!is_c)
+      (void)lua_getfield(L, info + 1, fields[i]);
+    else if (i == 0)
+      lua_pushinteger(L, 0);
+    else
+      lua_pushboolean(L, 1);
+    lua_setfield(L, info, fields[i]);
+  }
+  lua_settop(L, info);
+}
+#endif
+
 /* debug.getinfo([thread,] function or level [, options]) */
 static int lg_getinfo(lua_State *L) {
   int arg = 0;
@@ -327,6 +357,9 @@ static int lg_getinfo(lua_State *L) {
   lg_hide_library(&ar);
   lua_createtable(L, 0, 14);
   lg_fill_info(L, &ar, given);
+#if LG_INFO_BY_STOCK
+  if (strchr(given, 'u') != NULL) lg_stock_parameters(L, of, arg + 1, &ar);
+#endif
   return 1;
 }
 
