@@ -79,6 +79,24 @@ def test_filesystem_changes_nothing_outside(engine: LuaEngine, tree: Path, scrip
     assert (tree / "data.txt").exists()
 
 
+@pytest.mark.parametrize("name", ["../secret", "..secret", "...secret", "/etc/passwd", "link.secret", "secret", "a\0b", "\0"])
+@pytest.mark.parametrize("path", ["./?.lua", "?", "../?.lua", "sub/../../?.lua", "%s/?.lua", "link/?.lua", "?;?.txt;../?.txt"])
+def test_filesystem_requires_nothing_outside(engine: LuaEngine, tree: Path, name: str, path: str) -> None:
+    """No name and no template of package.path leads out of the directories: by "..", an absolute path, a NUL or a link."""
+    outside = tree.parent / "secret.lua"
+    outside.write_text("return 'outside'")
+    link_directory(tree / "link", tree.parent)
+    if "%s" in path:
+        path %= tree.parent
+    source = """package.path = context.request
+    local found = package.searchpath and package.searchpath(context.response, package.path)
+    return found, pcall(require, context.response)"""
+    found, loaded, message = engine.execute_script(source, {"request": path, "response": name}).output
+    assert found in (None, False)
+    assert loaded is False
+    assert f"module '{name.partition(chr(0))[0]}' not found" in message
+
+
 def test_filesystem_closes_what_a_run_leaves_open(engine: LuaEngine) -> None:
     """Descriptors of one run are gone with it, and there is a bound on them within one."""
     script = """local n = 0 for i = 1, 1000 do
