@@ -41,7 +41,7 @@ struct lg_refs {
   int env;   /* template of the globals */
   int idle;  /* the empty globals between runs */
   int names; /* the libraries by name, as 5.2 and later look for names of functions */
-  int info; /* LuaJIT's own debug.getinfo */
+  int info;  /* LuaJIT's own debug.getinfo */
 };
 
 struct lg_state {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from luas import HAVE_ENV
@@ -69,13 +69,14 @@ def test_traceback_is_as_in_stock_lua(engine: LuaEngine, source: str) -> None:
 
 def test_traceback_is_a_handler(engine: LuaEngine) -> None:
     """xpcall(f, debug.traceback) gives the message with the stack, and an error that is no text as it is."""
-    ok, text, same = output(
+    answer: Any = output(
         engine,
         """local function fails() error("oops") end
         local ok, text = xpcall(fails, debug.traceback) local t = {}
         return ok, text, select(2, xpcall(error, debug.traceback, t)) == t or select(2, xpcall(function() error(t) end,
             debug.traceback)) == t""",
-    )  # type: ignore[misc]
+    )
+    ok, text, same = answer
     assert (ok, same) == (False, True)
     assert text.startswith("script:1: oops\nstack traceback:\n")
     assert "\n\tscript:1: in " in text
@@ -90,7 +91,8 @@ def test_traceback_shows_nothing_of_the_host(make_engine: Callable[..., LuaEngin
     texts[3] = debug.getinfo(xpcall).what .. debug.getinfo(xpcall).source
     texts[4] = debug.getinfo(string.len).what .. debug.getinfo(math.deg).short_src
     return texts"""
-    first, host, own, builtin = output(engine, source)  # type: ignore[misc]
+    texts: Any = output(engine, source)
+    first, host, own, builtin = texts
     assert first.endswith("script:1: in main chunk")
     assert "0x" not in first
     assert (host, own, builtin) == ("C[C]=[C]", "C=[C]", "C[C]")
@@ -129,7 +131,11 @@ def test_getinfo_gives_no_function(engine: LuaEngine) -> None:
     look(1) look(1, "fL") look(1, "f") look(look) look(look, "fLS") look(print) look(co, 0) look(co, 1, "fLSlnu")
     local names = {} for name in pairs(kinds) do names[#names + 1] = name end table.sort(names)
     return table.concat(names, " "), next(debug.getinfo(1, "f")), next(debug.getinfo(look, "fL"))"""
-    assert output(engine, source) == ("boolean number string" if engine.config.lua != "5.1" else "number string", None, None)
+    assert output(engine, source) == (
+        "boolean number string" if engine.config.lua != "5.1" else "number string",
+        None,
+        None,
+    )
     names = "local n = {} for name in pairs(debug) do n[#n + 1] = name end table.sort(n) return table.concat(n, ' ')"
     assert output(engine, names) == "getinfo traceback"
 

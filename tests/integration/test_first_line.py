@@ -17,7 +17,9 @@ def test_first_line_is_skipped(engine: LuaEngine, head: str, *, as_bytes: bool) 
     failing: str | bytes = head + "error('here')"
     wrong: str | bytes = head + "x = = 1"
     if as_bytes:
-        source, failing, wrong = (text.encode() for text in (head + "return 8", head + "error('here')", head + "x = = 1"))
+        source, failing, wrong = (
+            text.encode() for text in (head + "return 8", head + "error('here')", head + "x = = 1")
+        )
     line = 1 + head.count("\n")
     assert engine.execute_script(source).output == 8
     assert engine.execute_script(engine.precompile_script(source)).output == 8

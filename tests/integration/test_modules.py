@@ -112,7 +112,9 @@ def test_modules_of_51_are_as_in_stock_lua(engine: LuaEngine, source: str) -> No
 
 def test_modules_are_known_by_the_names_of_the_version(engine: LuaEngine) -> None:
     """What package has beside what loads C is what the stock library has; so it is with what is loaded."""
-    names = "local names = {} for name in pairs(%s) do names[#names + 1] = name end table.sort(names) return unpack(names)"
+    names = (
+        "local names = {} for name in pairs(%s) do names[#names + 1] = name end table.sort(names) return unpack(names)"
+    )
     for table, absent in (("package", {"loadlib"}), ("package.loaded", {"python", "jit", "jit.opt", "jit.util"})):
         source = f"local unpack = unpack or table.unpack {names % table}"
         assert set(our_answer(engine, source)) == set(stock_answer(engine, source)) - absent
@@ -130,7 +132,12 @@ def test_modules_get_arguments_and_give_results_as_the_version_does(with_files: 
     lua = with_files.config.lua
     source = "local t, file = require 'args' return t.n, t[1], t[2], file"
     name, second = "args", "./args.lua" if lua in HAVE_ENV else None
-    assert output(with_files, source) == (1 + (lua in HAVE_ENV), name, second, "./args.lua" if lua in HAVE_CLOSE else None)
+    assert output(with_files, source) == (
+        1 + (lua in HAVE_ENV),
+        name,
+        second,
+        "./args.lua" if lua in HAVE_CLOSE else None,
+    )
 
 
 def test_modules_skip_what_only_a_file_has(with_files: LuaEngine) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import re
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ from luagauge import LuaEngine, MemoryLimitExceeded, ScriptTimeoutError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 
 def logged(engine: LuaEngine, source: str) -> list[tuple[str, str | bytes]]:
@@ -36,7 +36,7 @@ def test_streams_log_a_line_an_entry(engine: LuaEngine) -> None:
 
 
 def test_streams_keep_order_with_print(engine: LuaEngine) -> None:
-    """print ends the line that io.write began, as on a terminal; stderr has lines and a level of its own."""
+    """Print ends the line that io.write began, as on a terminal; stderr has lines and a level of its own."""
     source = """print("a") io.write("b") print("c", 1) io.stdout:write("d") io.stderr:write("e\\nf") log("info", "g")
     io.stdout:write("h\\n") print("i")"""
     assert logged(engine, source) == [
@@ -82,13 +82,12 @@ def test_streams_keep_to_the_bounds_of_logs(make_engine: Callable[..., LuaEngine
     assert ([entry.message for entry in result.logs], result.logs_dropped) == (["a", "b", "c"], 3)
 
 
-def test_streams_write_numbers_as_the_version_does(engine: LuaEngine, tmp_path: os.PathLike[str]) -> None:
+def test_streams_write_numbers_as_the_version_does(engine: LuaEngine, tmp_path: Path) -> None:
     """Each Lua shows a float in its own way; the stock library is asked."""
     numbers = "2.0, ' ', 7, ' ', 2^53, ' ', 1e15, ' ', -0.0, ' ', 0.1, ' ', 1/3, ' ', 1e300, ' ', 1/0, ' ', 123456789012345678"
-    path = os.path.join(tmp_path, "stock")
-    assert stock_answer(engine, f"local f = io.open({path!r}, 'w') f:write({numbers}) f:close()")[0] is True
-    with open(path, encoding="utf-8") as file:
-        assert logged(engine, f"io.write({numbers})") == [("print", file.read())]
+    path = tmp_path / "stock"
+    assert stock_answer(engine, f"local f = io.open({str(path)!r}, 'w') f:write({numbers}) f:close()")[0] is True
+    assert logged(engine, f"io.write({numbers})") == [("print", path.read_text(encoding="utf-8"))]
 
 
 @pytest.mark.parametrize(
@@ -182,5 +181,3 @@ def test_streams_end_with_their_deadline(make_engine: Callable[..., LuaEngine], 
     engine = make_engine(lua, timeout_ms=200, memory_limit_mb=64)
     result = engine.execute_script("local s = ('\\n'):rep(2^24) while true do io.write(s) end")
     assert isinstance(result.error, ScriptTimeoutError)
-
-

@@ -79,8 +79,12 @@ def test_filesystem_changes_nothing_outside(engine: LuaEngine, tree: Path, scrip
     assert (tree / "data.txt").exists()
 
 
-@pytest.mark.parametrize("name", ["../secret", "..secret", "...secret", "/etc/passwd", "link.secret", "secret", "a\0b", "\0"])
-@pytest.mark.parametrize("path", ["./?.lua", "?", "../?.lua", "sub/../../?.lua", "%s/?.lua", "link/?.lua", "?;?.txt;../?.txt"])
+@pytest.mark.parametrize(
+    "name", ["../secret", "..secret", "...secret", "/etc/passwd", "link.secret", "secret", "a\0b", "\0"]
+)
+@pytest.mark.parametrize(
+    "path", ["./?.lua", "?", "../?.lua", "sub/../../?.lua", "%s/?.lua", "link/?.lua", "?;?.txt;../?.txt"]
+)
 def test_filesystem_requires_nothing_outside(engine: LuaEngine, tree: Path, name: str, path: str) -> None:
     """No name and no template of package.path leads out of the directories: by "..", an absolute path, a NUL or a link."""
     outside = tree.parent / "secret.lua"
