@@ -156,8 +156,8 @@ TAMPERING = {
         "package.loaded.mine == nil and package.preload.p == nil and #package.path > 0 and require('string') == string",
     ),
     "names of functions": (
-        "package.loaded.mine = {evil = print} package.loaded._G = nil",
-        "not select(2, pcall(load, print, nil, {})):find('evil') and not debug.traceback('x', 0):find('evil')",
+        "package.loaded.mine = {evil = io.write} package.loaded.io = nil package.loaded._G = nil",
+        "not select(2, pcall(io.write, {})):find('evil') and not debug.traceback('x', 0):find('evil')",
     ),
     "debug": ("debug.traceback = nil debug.getinfo = print", "debug.getinfo(1, 'l').currentline == 1"),
     "random numbers": ("math.randomseed(5) seen = math.random()", "math.random(1, 10) <= 10"),
