@@ -220,8 +220,13 @@ static void lg_read_count(lua_State *L, int arg) {
 #if LG_HAS_INTEGERS
   (void)luaL_checkinteger(L, arg);
 #endif
+#if !LG_READ_ANY_COUNT
   lua_Number n = lua_tonumber(L, arg);
-  if (!LG_READ_ANY_COUNT && !(n >= 0 && n < 9223372036854775808.0)) luaL_error(L, "not enough memory");
+  if (!(n >= 0 && n < 9223372036854775808.0)) luaL_error(L, "not enough memory");
+#else
+  (void)L;
+  (void)arg;
+#endif
 }
 
 /* Read by the format at index `arg` (0: a line) and push what is found, nil at the end. 0 when the host refuses, and then its
