@@ -98,7 +98,10 @@ def with_files(make_engine: Callable[..., LuaEngine], lua: str, folder: Path) ->
 @pytest.mark.parametrize("source", STOCK)
 def test_modules_are_as_in_stock_lua(engine: LuaEngine, source: str) -> None:
     """Results and messages of require and package are the stock library's."""
-    assert our_answer(engine, source) == stock_answer(engine, source)
+    ours, stock = our_answer(engine, source), stock_answer(engine, source)
+    if engine.config.lua == "5.2":  # it finds require or _G.require first, as hashes have it
+        ours, stock = (tuple(str(value).replace("'_G.", "'") for value in answer) for answer in (ours, stock))
+    assert ours == stock
 
 
 @pytest.mark.parametrize("source", OLD)
