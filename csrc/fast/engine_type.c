@@ -19,23 +19,19 @@ static const char **strings_of(PyObject *tuple) {
   return strings;
 }
 
-/* How the engine's state is to be made; `prelude` is bytes or None. */
-static struct lg_opening opening_of(const struct lg_engine *engine, PyObject *prelude) {
-  struct lg_opening how = {lg_reserved_most(engine->limits.memory_limit), NULL, 0};
+/* How the engine's state is to be made. */
+static struct lg_opening opening_of(const struct lg_engine *engine) {
+  struct lg_opening how = {lg_reserved_most(engine->limits.memory_limit)};
   if (how.range_bytes < LG_RANGE_LEAST) {
     how.range_bytes = LG_RANGE_LEAST;
   }
   if (how.range_bytes > LG_RANGE_MOST) {
     how.range_bytes = LG_RANGE_MOST;
   }
-  if (prelude != Py_None) {
-    how.prelude = PyBytes_AsString(prelude);
-    how.prelude_len = (size_t)PyBytes_Size(prelude);
-  }
   return how;
 }
 
-static int open_state(struct lg_engine *engine, const struct lg_ops *ops, PyObject *environment, PyObject *prelude) {
+static int open_state(struct lg_engine *engine, const struct lg_ops *ops, PyObject *environment) {
   const char **names = strings_of(engine->names);
   const char **pairs = names == NULL ? NULL : strings_of(environment);
   int rc = -1;
@@ -46,7 +42,7 @@ static int open_state(struct lg_engine *engine, const struct lg_ops *ops, PyObje
     if (st != NULL) {
       st->ending.no_hard_stop = engine->no_hard_stop;
     }
-    const struct lg_opening how = opening_of(engine, prelude);
+    const struct lg_opening how = opening_of(engine);
     int status = st == NULL ? LG_NO_MEMORY : ops->open(st, &how);
     if (status == LG_OK) {
       engine->st = st;
@@ -69,14 +65,9 @@ static PyObject *engine_make(PyObject *module, struct lg_fast_state *fast, PyObj
   PyObject *functions = NULL;
   PyObject *environment = NULL;
   PyObject *config = NULL;
-  PyObject *prelude = NULL;
   unsigned long main_thread = 0;
-  if (!PyArg_ParseTuple(args, "OO!O!O!OkO", &address, &PyTuple_Type, &names, &PyTuple_Type, &functions, &PyTuple_Type,
-                        &environment, &config, &main_thread, &prelude)) {
-    return NULL;
-  }
-  if (prelude != Py_None && !PyBytes_Check(prelude)) {
-    PyErr_SetString(PyExc_TypeError, "the prelude must be bytes or None");
+  if (!PyArg_ParseTuple(args, "OO!O!O!Ok", &address, &PyTuple_Type, &names, &PyTuple_Type, &functions, &PyTuple_Type,
+                        &environment, &config, &main_thread)) {
     return NULL;
   }
   const struct lg_ops *ops = PyLong_AsVoidPtr(address);
@@ -100,8 +91,7 @@ static PyObject *engine_make(PyObject *module, struct lg_fast_state *fast, PyObj
   engine->main_thread = main_thread;
   engine->max_int = ops->max_int;
   engine->lock = PyThread_allocate_lock();
-  if (engine->lock == NULL || lg_engine_settings(engine, config) < 0 ||
-      open_state(engine, ops, environment, prelude) < 0) {
+  if (engine->lock == NULL || lg_engine_settings(engine, config) < 0 || open_state(engine, ops, environment) < 0) {
     if (!PyErr_Occurred()) {
       (void)PyErr_NoMemory();
     }
@@ -207,8 +197,7 @@ static PyType_Spec engine_spec = {
 static PyMethodDef engine_functions[] = {
     {"resolve", fast_resolve, METH_VARARGS,
      "resolve(instance, path) -> (address of the core's calls or 0, why not, the Lua's release)"},
-    {"state", fast_state, METH_VARARGS,
-     "state(ops, names, functions, environment, config, main_thread, prelude) -> State"},
+    {"state", fast_state, METH_VARARGS, "state(ops, names, functions, environment, config, main_thread) -> State"},
     {NULL, NULL, 0, NULL},
 };
 

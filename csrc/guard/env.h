@@ -10,7 +10,7 @@
 #ifndef LG_ENV_H
 #define LG_ENV_H
 
-#include "template.h"
+#include "own.h"
 
 /* Push a copy of the table on top (replaced by it). */
 static void lg_copy_library(lua_State *L) {
@@ -68,13 +68,14 @@ static void lg_env_push(lua_State *L, struct lg_state *st, uint64_t globals) {
   lua_createtable(L, 0, 8 + st->host.function_count);
   int env = lua_gettop(L);
   (void)lua_rawgeti(L, LUA_REGISTRYINDEX, st->refs.env);
-  for (uint64_t left = globals & (((uint64_t)1 << LG_GLOBAL_context) - 1); left != 0; left &= left - 1) {
+  for (uint64_t left = globals & (((uint64_t)1 << LG_GLOBAL_io) - 1); left != 0; left &= left - 1) {
     int i = (int)lg_low_zeros(left);
     (void)lua_rawgeti(L, env + 1, i + 1);
     if (lua_istable(L, -1)) lg_own_library(L, st, i);
     lua_setfield(L, env, lg_globals[i]);
   }
   lua_settop(L, env);
+  if (globals & LG_OWN_LIBRARIES) lg_own_push(L, st, env, globals);
   if (globals >> LG_GLOBAL_context & 1) {
     lg_push_empty_context(L);
     lua_setfield(L, env, "context");

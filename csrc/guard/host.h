@@ -8,7 +8,7 @@
 #include "buf.h"
 
 struct lg_host {
-  int function_count; /* one whose name has a dot is for the prelude, not for scripts */
+  int function_count; /* one whose name has a dot is for the library (stdlib/files.h), not for scripts */
   char **function_names;
   int environ_count; /* pairs name, value (stdlib/oslib.h) */
   char **environ_pairs;

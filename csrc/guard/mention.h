@@ -16,7 +16,8 @@
   X(unpack, LG_HAS_LOADSTRING) X(getfenv, LG_HAS_FENV) X(setfenv, LG_HAS_FENV) X(_VERSION, 1) \
   X(math, 1) X(string, 1) X(table, 1) X(os, 1) X(coroutine, 1) X(utf8, LG_HAS_UTF8) X(bit, LG_HAS_BIT) \
   X(bit32, LG_HAS_BIT32) \
-  X(io, 1) X(loadfile, 1) X(dofile, 1) X(require, 1) /* there when a prelude offers them */ \
+  X(loadfile, 1) X(dofile, 1) /* there when the host has files */ \
+  X(io, 1) X(debug, 1) X(package, 1) X(require, 1) X(module, LG_HAS_MODULE) /* made anew for each run */ \
   X(context, 1) /* the host's, and the last */
 /* clang-format on */
 
@@ -29,9 +30,13 @@ static const char *const lg_globals[] = {LG_GLOBALS(LG_GLOBAL_NAME)};
 #undef LG_GLOBAL_NAME
 
 _Static_assert(LG_GLOBAL_COUNT <= 63, "one bit each");
-_Static_assert(LG_GLOBAL_context == LG_GLOBAL_COUNT - 1, "what comes before it is in every state's template");
+_Static_assert(LG_GLOBAL_context == LG_GLOBAL_COUNT - 1, "it is made for each run");
 #define LG_GLOBAL_BIT(name, has) | (uint64_t)(has) << LG_GLOBAL_##name
 static const uint64_t lg_all_globals = 0 LG_GLOBALS(LG_GLOBAL_BIT);
+
+/* What is not in a state's template: it is made when a run mentions it (own.h). */
+#define LG_OWN_LIBRARIES ((uint64_t)0x1f << LG_GLOBAL_io & lg_all_globals)
+_Static_assert(LG_GLOBAL_module == LG_GLOBAL_io + 4, "they stand together");
 
 static int lg_is_word(const char *s, size_t len, const char *word) {
   return word[0] == s[0] && strlen(word) == len && memcmp(word, s, len) == 0;
@@ -47,8 +52,8 @@ static int lg_global_index(const char *s, size_t len) {
 /* Words through which any name can be reached. setfenv is none: what it gives a function for its globals, the script has
  * already. */
 static int lg_opens_everything(const char *s, size_t len) {
-  static const char *const words[] = {"_G",       "_ENV",   "load",    "loadstring",
-                                      "loadfile", "dofile", "require", LG_HAS_FENV ? "getfenv" : "_G"};
+  static const char *const words[] = {"_G",     "_ENV",    "load",    "loadstring", "loadfile",
+                                      "dofile", "require", "package", "module",     LG_HAS_FENV ? "getfenv" : "_G"};
   for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
     if (lg_is_word(s, len, words[i])) return 1;
   }

@@ -20,19 +20,13 @@ static void lg_open_ffi(lua_State *L) {
 }
 #endif
 
-/* A state that is being made, and how. */
-struct lg_open_call {
-  struct lg_state *st;
-  const struct lg_opening *how;
-};
-
 static int lg_open_body(lua_State *L) {
-  const struct lg_open_call *call = lua_touserdata(L, 1);
+  struct lg_state *st = lua_touserdata(L, 1);
   lua_settop(L, 0);
 #if LG_HAS_FFI
   lg_open_ffi(L);
 #endif
-  lg_env_build(L, call->st, call->how);
+  lg_env_build(L, st);
   (void)lg_gc(L, LUA_GCCOLLECT);
   return 0;
 }
@@ -83,13 +77,12 @@ static lua_State *lg_new_state(struct lg_state *st, size_t range_bytes) {
 static int lg_ops_taken;
 
 static int lg_ops_open(struct lg_state *st, const struct lg_opening *how) {
-  static const struct lg_opening plain = {LG_RANGE_MOST, NULL, 0};
-  struct lg_open_call call = {st, how != NULL ? how : &plain};
+  static const struct lg_opening plain = {LG_RANGE_MOST};
   unsigned char key[LG_IDENTITY_KEY];
   errno = lg_random_bytes(key, sizeof key);
   if (errno != 0) return LG_OS_ERROR;
   lg_identity_set(&st->identity, key);
-  lua_State *L = lg_new_state(st, call.how->range_bytes);
+  lua_State *L = lg_new_state(st, (how != NULL ? how : &plain)->range_bytes);
   if (L == NULL) return LG_NO_MEMORY;
   st->L = L;
   if (!LG_RETRIES_REFUSED) st->meter.passed = lg_state_crowded;
@@ -97,7 +90,7 @@ static int lg_ops_open(struct lg_state *st, const struct lg_opening *how) {
 #if LG_HAS_COMPILER
   (void)luaJIT_setmode(L, 0, LG_JIT_ENGINE_OFF); /* compiled code never looks at hooks: no deadline could end it */
 #endif
-  int status = lg_protected(L, lg_open_body, &call);
+  int status = lg_protected(L, lg_open_body, st);
   if (status != LUA_OK) return LG_NO_MEMORY;
   lg_ops_taken = 1;
   lg_arena_seal(&st->meter.arena);

@@ -20,16 +20,14 @@ struct lg_state;
 
 /* How a state is made. */
 struct lg_opening {
-  size_t range_bytes;  /* addresses to reserve */
-  const char *prelude; /* Lua text that adds to the globals (template.h); NULL for none */
-  size_t prelude_len;
+  size_t range_bytes; /* addresses to reserve */
 };
 
 struct lg_ops {
   const char *instance; /* lua54, ... */
   int64_t max_int;      /* the largest integer that its numbers hold exactly, with all below it */
   int compiler_off;     /* it has a compiler, which is off */
-  /* Make the Lua state and its sandbox. `how` is read only now; NULL: LG_RANGE_MOST, no prelude. LG_OK, LG_NO_MEMORY;
+  /* Make the Lua state and its sandbox. `how` is read only now; NULL: LG_RANGE_MOST. LG_OK, LG_NO_MEMORY;
    * LG_OS_ERROR: the system gives no random numbers, and errno says why. */
   int (*open)(struct lg_state *st, const struct lg_opening *how);
   /* Close it; the state must not be running. */

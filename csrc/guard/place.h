@@ -23,11 +23,11 @@ static inline int lg_is_interrupted(const struct lg_state *st) {
   return reason > LG_INT_NONE && reason != LG_INT_TICK;
 }
 
-/* The first level with a line, from the function that raised; the host's own Lua text (template.h) is not the script's. */
+/* The first level with a line, from the function that raised. */
 static int lg_current_line(lua_State *L, int level) {
   lua_Debug ar;
   for (; lua_getstack(L, level, &ar); level++) {
-    if (lua_getinfo(L, "Sl", &ar) && ar.currentline > 0 && strcmp(ar.source, "=prelude") != 0) return ar.currentline;
+    if (lua_getinfo(L, "Sl", &ar) && ar.currentline > 0) return ar.currentline;
   }
   return 0;
 }

@@ -81,6 +81,7 @@ static void lg_abandon(struct lg_state *st) {
 static void lg_finish(struct lg_state *st, int abandoned) {
   st->running = NULL;
   if (abandoned) lg_abandon(st);
+  if (LG_OWN_LIBRARIES & st->rp->globals) lg_lines_finish(st);
   lg_outcome(st, abandoned);
   lg_figures(st);
   lg_lift_limit(st);

@@ -24,7 +24,8 @@ static void lg_mention_nul(struct lg_state *st) {
 static int lg_load_script(lua_State *L, struct lg_state *st) {
   const struct lg_request *rq = st->rq;
   struct lg_load_source src = {st, rq->source, rq->source_len, 0, NULL};
-  if (rq->source_len > 0 && rq->source[0] == '\033') {
+  lg_skip_head(&src); /* the host is what the program lua is: a script is a file to it */
+  if (src.len > 0 && src.text[0] == '\033') {
     st->rp->outcome = LG_RUN_SYNTAX;
     static const char binary[] = "the script is compiled Lua code: only source text is accepted";
     lg_keep_text(&st->answer.message, binary, sizeof binary - 1);

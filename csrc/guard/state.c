@@ -52,6 +52,7 @@ void lg_state_free(struct lg_state *st) {
   struct lg_buf *buffers[] = {&st->scratch,          &st->answer.output, &st->answer.logs, &st->answer.message,
                               &st->answer.traceback, &st->answer.path,   &st->host.args,   &st->host.result};
   for (size_t i = 0; i < sizeof buffers / sizeof buffers[0]; i++) lg_buf_free(buffers[i]);
+  for (int i = 0; i < LG_LINES; i++) lg_buf_free(&st->answer.lines[i].text);
   free_strings(st->host.function_names);
   free_strings(st->host.environ_pairs);
   free(st);

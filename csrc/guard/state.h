@@ -42,6 +42,8 @@ struct lg_refs {
   int env;                     /* template of the globals */
   int idle;                    /* the empty globals between runs */
   int strings;                 /* the strings' metatable */
+  int names;                   /* the libraries by name, as 5.2 and later look for names of functions */
+  int info;                    /* LuaJIT's own debug.getinfo */
   const void *library_globals; /* what the library's functions had for theirs (stdlib/fenv.h); only 5.1 and LuaJIT */
 };
 
@@ -50,7 +52,8 @@ struct lg_refs {
 enum lg_changed {
   LG_CHANGED_STRINGS = 1,   /* strings' methods are those of the run's own library */
   LG_CHANGED_COLLECTOR = 2, /* the collector has been told something: lg_collector (stdlib/garbage.h) */
-  LG_CHANGED_YOUNG = 4      /* and its parameters of generations too */
+  LG_CHANGED_YOUNG = 4,     /* and its parameters of generations too */
+  LG_CHANGED_LOADED = 8     /* the registry holds the run's own modules and streams (own.h) */
 };
 
 /* The collector's parameters as they were before a run changed one, in the order of stdlib/garbage.h. */

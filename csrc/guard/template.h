@@ -5,7 +5,6 @@
 #define LG_TEMPLATE_H
 
 #include "../stdlib/libraries.h"
-#include "host_call.h"
 #include "mention.h"
 
 /* Make the table on top (popped) the state's globals: what load() and new chunks see. */
@@ -61,59 +60,47 @@ static void lg_clear_stock_globals(lua_State *L) {
 }
 #endif
 
-/* Run the host's prelude: a chunk that gets the internal functions by name and some of the globals, of which it may add to
- * the os library, and returns a table of further globals. It runs while the state is made: its text is the host's own. */
-static void lg_run_prelude(lua_State *L, struct lg_state *st, const struct lg_opening *how, int t) {
-  if (how->prelude == NULL) return;
-  struct lg_load_source src = {st, how->prelude, how->prelude_len, 0, NULL};
-  if (lg_load_with(L, lg_read_text, &src, "=prelude") != LUA_OK) lua_error(L);
-  lua_newtable(L);
-  for (int i = 0; i < st->host.function_count; i++) {
-    if (!lg_is_internal(st->host.function_names[i])) continue;
-    lg_push_function(L, i);
-    lua_setfield(L, -2, st->host.function_names[i]);
-  }
-  static const char *const given[] = {LG_HAS_LOADSTRING ? "loadstring" : "load",
-                                      "os",
-                                      "setmetatable",
-                                      "error",
-                                      "type",
-                                      "tostring",
-                                      "select",
-                                      "string",
-                                      NULL};
-  int count = 1;
-  for (; given[count - 1] != NULL; count++) (void)lua_getfield(L, t, given[count - 1]);
-  lua_call(L, count, 1);
-  lua_pushnil(L);
-  while (lua_next(L, -2)) {
-    lua_pushvalue(L, -2);
-    lua_insert(L, -2);
-    lua_rawset(L, t);
-  }
-  lua_pop(L, 1);
-}
+/* Every library that is in a state's template. */
+static const char *const lg_libraries[] = {"string",    "table", "math", "os", "coroutine",
+#if LG_HAS_UTF8
+                                           "utf8",
+#endif
+#if LG_HAS_BIT || LG_HAS_BIT32
+                                           LG_BIT_NAME,
+#endif
+                                           NULL};
 
-/* The registry's table of loaded modules, in which 5.2 and later look up a function's name for messages and tracebacks. */
-static void lg_name_functions(lua_State *L, int t) {
-  static const char *const libraries[] = {"string", "table", "math", "os", "coroutine", "utf8", NULL};
+/* The registry's table of loaded modules, in which 5.2 and later look up a function's name for messages and tracebacks. A run
+ * that mentions modules has one of its own in that place (own.h). */
+static void lg_name_functions(lua_State *L, struct lg_state *st, int t) {
   lua_newtable(L);
 #if LG_NAMES_BY_MODULE
   lua_pushvalue(L, t);
   lua_setfield(L, -2, "_G");
-  for (int i = 0; libraries[i] != NULL; i++) {
-    (void)lua_getfield(L, t, libraries[i]);
-    lua_setfield(L, -2, libraries[i]);
+  for (int i = 0; lg_libraries[i] != NULL; i++) {
+    (void)lua_getfield(L, t, lg_libraries[i]);
+    lua_setfield(L, -2, lg_libraries[i]);
   }
 #else
-  (void)libraries;
   (void)t;
 #endif
+  lua_pushvalue(L, -1);
+  st->refs.names = luaL_ref(L, LUA_REGISTRYINDEX);
   lua_setfield(L, LUA_REGISTRYINDEX, "_LOADED");
 }
 
+#if LG_INFO_BY_STOCK
+/* Keep the stock debug.getinfo, which no script can reach (stdlib/debuglib.h). */
+static void lg_keep_stock_info(lua_State *L, struct lg_state *st) {
+  lg_open_stock(L, luaopen_debug, "debug");
+  (void)lua_getfield(L, -1, "getinfo");
+  st->refs.info = luaL_ref(L, LUA_REGISTRYINDEX);
+  lua_pop(L, 1);
+}
+#endif
+
 /* Build the template: refs.env -> { index -> value }; a table among the values is a library. */
-static void lg_env_build(lua_State *L, struct lg_state *st, const struct lg_opening *how) {
+static void lg_env_build(lua_State *L, struct lg_state *st) {
   lua_createtable(L, 0, LG_GLOBAL_COUNT);
   int t = lua_gettop(L);
 #if LG_HAS_FENV
@@ -131,16 +118,19 @@ static void lg_env_build(lua_State *L, struct lg_state *st, const struct lg_open
   lg_keep_words(L);
   lg_box_open(L, st);
   lg_open_libraries(L, t);
-  lg_run_prelude(L, st, how, t);
+  lg_open_files(L, st, t);
   (void)lua_getfield(L, t, "string");
   lg_protect_strings(L, st, lua_gettop(L));
   lua_settop(L, t);
-  lua_createtable(L, LG_GLOBAL_COUNT, 0);
-  for (int i = 0; i < LG_GLOBAL_COUNT; i++) {
+  lua_createtable(L, LG_GLOBAL_io, 0);
+  for (int i = 0; i < LG_GLOBAL_io; i++) {
     (void)lua_getfield(L, t, lg_globals[i]);
     lua_rawseti(L, -2, i + 1);
   }
   st->refs.env = luaL_ref(L, LUA_REGISTRYINDEX);
+#if LG_INFO_BY_STOCK
+  lg_keep_stock_info(L, st);
+#endif
 #if LG_HAS_FENV
   lg_clear_stock_globals(L);
 #endif
@@ -148,7 +138,7 @@ static void lg_env_build(lua_State *L, struct lg_state *st, const struct lg_open
   lua_pushvalue(L, -1);
   st->refs.idle = luaL_ref(L, LUA_REGISTRYINDEX);
   lg_set_globals(L);
-  lg_name_functions(L, t);
+  lg_name_functions(L, st, t);
   lua_pushboolean(L, 0);
   st->error.ref = luaL_ref(L, LUA_REGISTRYINDEX);
   lua_settop(L, 0);

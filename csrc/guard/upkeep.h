@@ -11,6 +11,7 @@
 static void lg_put_right(lua_State *L, struct lg_state *st) {
   if ((st->changed & LG_CHANGED_STRINGS) != 0) lg_reset_string_methods(L, st);
   if ((st->changed & LG_CHANGED_COLLECTOR) != 0) lg_collector_restore(L, st);
+  if ((st->changed & LG_CHANGED_LOADED) != 0) lg_own_forget(L, st);
   st->changed = 0;
 }
 

@@ -230,6 +230,7 @@ struct lua_Debug {
   X(int, luaopen_bit, (lua_State *)) \
   X(int, luaopen_jit, (lua_State *)) \
   X(int, luaopen_ffi, (lua_State *)) \
+  X(int, luaopen_debug, (lua_State *)) \
   X(int, luaJIT_setmode, (lua_State *, int, int))
 #else
 #define LG_API_51(X) \

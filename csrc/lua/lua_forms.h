@@ -46,6 +46,17 @@ static inline lua_Number lg_tonumberx(lua_State *L, int i, int *isnum) {
 #define lua_pcall(L, n, r, f) lua_pcallk(L, (n), (r), (f), 0, NULL)
 #endif
 
+/* Declares a continuation of a C function; it may use L only. */
+#if LG_HAS_CALLK
+#if LG_HAS_ROTATE
+#define LG_CONTINUATION(name) static int name(lua_State *L, int status, lua_KContext context)
+#define LG_CONTINUES() ((void)status, (void)context)
+#else
+#define LG_CONTINUATION(name) static int name(lua_State *L)
+#define LG_CONTINUES() ((void)0)
+#endif
+#endif
+
 #if LG_HAS_ROTATE
 #define lua_insert(L, i) lua_rotate(L, (i), 1)
 #define lua_remove(L, i) (lua_rotate(L, (i), -1), lua_pop(L, 1))

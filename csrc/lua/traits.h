@@ -209,6 +209,57 @@
 #define lg_luaopen_bit         luaopen_bit32
 #endif
 
+/* ---- io ---- */
+#define LG_READ_NEEDS_STAR     (LG_IS_PUC_51 || LG_LUA == 502 || LG_JIT == 20) /* a format of reading begins with '*' */
+#define LG_READ_KEEPS_ENDS     (!LG_IS_PUC_51) /* the format L, a line with its end */
+#define LG_READ_ANY_COUNT      LG_IS_PUC_51    /* any number is a count of bytes, where others lack memory */
+#define LG_READ_WANTS_TEXT     LG_SINCE_53     /* what is no format is complained about as what is no string */
+#define LG_WRITE_GIVES_FILE    LG_SINCE_52     /* write() returns the file */
+#define LG_WRITE_IS_SHORT      (LG_LUA == 503 || LG_LUA == 504) /* a float is written with 14 digits, not as tostring() has it */
+#define LG_LINES_TAKES_FORMATS (!LG_IS_PUC_51) /* lines() takes formats */
+#define LG_LINES_GIVES_FILE    LG_SINCE_54     /* io.lines() returns the file as a fourth value, to be closed */
+#define LG_LINES_MOST          (LG_SINCE_53 ? 250 : LG_JIT ? 58 : 17) /* formats that lines() takes */
+#define LG_TEXT_LINES_MOST     (LG_LUA == 502 ? "too many options" : "too many arguments")
+#define LG_FILE_ERROR_IS_ARG   (!LG_SINCE_52)  /* a file that cannot be opened is an error of the argument that names it */
+#define LG_TEXT_DEFAULT_FILE   (LG_SINCE_54 ? "default" : "standard") /* "... input file is closed" */
+#define LG_OPEN_CHECKS_MODE    LG_SINCE_52     /* open() looks at the mode before the C library does */
+#define LG_DEFAULT_IS_NAMED    (LG_JIT != 0)   /* what is no file is complained about as what is no name of one */
+#define LG_CLOSE_IS_SHARED     (!LG_SINCE_54)  /* a file's close() is io.close, which without an argument closes the default output */
+#define LG_SEEK_CHECKS_OFFSET  (LG_LUA == 502) /* an offset that is no integer is an error */
+
+/* ---- modules ---- */
+#define LG_HAS_MODULE          (!LG_SINCE_52)  /* module, and package.seeall */
+#define LG_HAS_SEARCHPATH      (!LG_IS_PUC_51) /* package.searchpath */
+#define LG_SEARCHERS           (LG_SINCE_52 ? "searchers" : "loaders") /* package's list of what finds a module */
+#define LG_SEARCHER_IS_BARE    LG_SINCE_54     /* what a searcher says has no line break in front */
+#define LG_REQUIRE_MARKS       (!LG_SINCE_52)  /* require marks a module that is being loaded, and so finds loops */
+#define LG_LOADER_TAKES_DATA   LG_SINCE_52     /* a loader gets what its searcher returned beside it */
+#define LG_REQUIRE_GIVES_DATA  LG_SINCE_54     /* and require returns that, too */
+#define LG_PRELOAD_IS_FIELD    (!LG_SINCE_52)  /* the table of preloaded modules is what package.preload is at the time */
+#if LG_SINCE_52 || LG_JIT == 21
+#define LG_CONFIG_END          "\n"            /* what package.config ends with */
+#else
+#define LG_CONFIG_END          ""
+#endif
+
+/* ---- debug ---- */
+#define LG_TRACE_FIRST         (LG_SINCE_53 ? 10 : 12) /* levels at the top of a traceback that is too long */
+#define LG_TRACE_LAST          (LG_SINCE_53 ? 11 : 10) /* and at its end */
+#define LG_TRACE_COUNTS        LG_SINCE_54     /* it says how many are left out */
+#define LG_TRACE_NAMES_FIRST   (LG_LUA == 503 || LG_LUA == 504) /* a name in a library comes before the name in the code */
+#define LG_TRACE_NAMES_C_ONLY  (LG_LUA == 502) /* only C functions have names in libraries; from 5.3 on all have */
+#define LG_TEXT_TRACE_C        (LG_IS_PUC_51 ? "?" : "in ?") /* a C function without a name */
+#define LG_TRACE_TAKES_NIL     LG_SINCE_52     /* nil is no message; before it is one that comes back as it is */
+#define LG_INFO_LEVELS_FIRST   LG_JIT          /* a numeral is a level */
+#define LG_INFO_WANTS_NUMBER   LG_SINCE_53     /* what is neither function nor level is complained about as what is no number */
+#define LG_INFO_REFUSES_MARK   LG_SINCE_54     /* options that begin with '>' get a complaint of their own */
+#define LG_INFO_PARAMETERS     LG_SINCE_52     /* how many parameters a function has, and whether it takes more */
+#define LG_INFO_BY_STOCK       (LG_JIT != 0)   /* only its own debug.getinfo knows how many parameters a function has */
+#define LG_TELLS_SOURCE_LENGTH LG_SINCE_54     /* lua_getinfo() gives the length of a source's name */
+#define LG_TELLS_TRANSFERS     LG_SINCE_54     /* which values a call or return transfers ('r') */
+#define LG_TELLS_EXTRA_ARGUMENTS LG_SINCE_55   /* how many arguments a function got beside its parameters */
+#define LG_INFO_OPTIONS        (LG_SINCE_54 ? "SlnrtufL" : LG_SINCE_52 ? "SlntufL" : "SlnufL")
+
 /* ---- os ---- */
 #define LG_DATE_YEAR_FIRST     LG_SINCE_54     /* the fields of a date are set and read from the year on */
 #define LG_DATE_FIELD_IS_HALF  (LG_LUA == 503) /* a date's field may be half an int */

@@ -33,6 +33,13 @@
 #define LG_SIGNAL_LOCAL LG_THREAD_LOCAL
 #endif
 
+/* What stands between the names in a path, as Lua's package.config says it. */
+#ifdef _WIN32
+#define LG_DIRECTORY_SEPARATOR "\\"
+#else
+#define LG_DIRECTORY_SEPARATOR "/"
+#endif
+
 /* How many zeros are above the highest, below the lowest bit that is set. One must be. */
 static inline unsigned lg_high_zeros(uint64_t x) {
 #ifdef _MSC_VER

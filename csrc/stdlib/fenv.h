@@ -2,8 +2,8 @@
  *
  * Contract: C functions that hostile scripts call, each on the run's thread inside the guarded call.
  *
- * A function that belongs to the library or the host may be written in Lua: some of LuaJIT's own are, and so is the host's
- * prelude. Its environment is neither shown nor changed: it counts as a C function. It is told by that environment, the globals
+ * A function that belongs to the library may be written in Lua: some of LuaJIT's own are. Its environment is neither shown nor
+ * changed: it counts as a C function. It is told by that environment, the globals
  * that the library was made in. No script can get hold of that table, so no script can make a function look like one of these. A
  * name would not do, because a script names its chunks as it likes. */
 #ifndef LG_STDLIB_FENV_H

@@ -9,6 +9,7 @@
 #include "baselib.h"
 #include "bitlib.h"
 #include "corolib.h"
+#include "files.h"
 #include "find.h"
 #include "mathlib.h"
 #include "oslib.h"

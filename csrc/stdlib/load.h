@@ -34,6 +34,20 @@ static const char *lg_read_text(lua_State *L, void *data, size_t *size) {
   return n == 0 ? NULL : piece;
 }
 
+/* Skip what only a file has: a byte order mark, and a first line that begins with '#'. The end of that line stays, so that
+ * lines keep their numbers. */
+static void lg_skip_head(struct lg_load_source *src) {
+  if (src->len >= 3 && memcmp(src->text, "\xEF\xBB\xBF", 3) == 0) {
+    src->text += 3;
+    src->len -= 3;
+  }
+  if (src->len == 0 || src->text[0] != '#') return;
+  const char *end = memchr(src->text, '\n', src->len);
+  size_t skipped = end == NULL ? src->len : (size_t)(end - src->text);
+  src->text += skipped;
+  src->len -= skipped;
+}
+
 /* Push the refusal of a text by load()'s mode. */
 static void lg_refuse_text(lua_State *L, const char *mode) { (void)lua_pushfstring(L, LG_TEXT_WRONG_MODE, mode); }
 

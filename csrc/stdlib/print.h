@@ -4,41 +4,25 @@
 #ifndef LG_STDLIB_PRINT_H
 #define LG_STDLIB_PRINT_H
 
-#include "../guard/poll.h"
-#include "../guard/wire.h"
-#include "../os/clock.h"
+#include "logs.h"
 #include "tostring.h"
 
-/* Wall-clock seconds, for log entries: what time.time() gives. */
-static double lg_wall_seconds(void) { return (double)lg_wall_ns() * 1e-9; }
-
-/* Record one log entry whose message is the strings at first..top joined by tabs. Entries beyond the bounds are dropped
- * whole and counted, so that a log never shows half a line. */
-static void lg_log_entry(lua_State *L, struct lg_state *st, const char *level, size_t level_len, int first) {
+/* Record one log entry whose message is the strings at first..top joined by tabs; of a line that has
+ * begun, `begun` (may be NULL) stands before them. */
+static void lg_log_entry(lua_State *L, struct lg_state *st, const char *level, size_t level_len, int first,
+                         const struct lg_buf *begun) {
   int top = lua_gettop(L);
-  size_t total = 0;
+  size_t total = begun == NULL ? 0 : begun->len;
   for (int i = first; i <= top; i++) total += lua_rawlen(L, i) + (i > first);
-  const struct lg_request *rq = st->rq;
-  size_t used = st->answer.log_bytes;
-  if (st->answer.log_entries >= rq->max_log_entries || total > rq->max_log_bytes || used > rq->max_log_bytes - total ||
-      lg_buf_reserve(&st->answer.logs, total + level_len + 64) != 0) {
-    st->rp->logs_dropped++;
-    return;
-  }
-  double now = lg_wall_seconds();
-  struct lg_buf *b = &st->answer.logs;
-  (void)lg_wire_word(b, LG_W_FLOAT, &now); /* cannot fail: room was reserved */
-  (void)lg_wire_str(b, level, level_len);
-  uint64_t n64 = total;
-  (void)lg_wire_word(b, LG_W_LONGSTR, &n64);
+  struct lg_buf *b = lg_log_begin(st, level, level_len, total);
+  if (b == NULL) return;
+  if (begun != NULL) (void)lg_buf_append(b, begun->data, begun->len);
   for (int i = first; i <= top; i++) {
     size_t n = 0;
     const char *s = lua_tolstring(L, i, &n);
     if (i > first) (void)lg_buf_append(b, "\t", 1);
     (void)lg_buf_append(b, s, n);
   }
-  st->answer.log_entries++;
-  st->answer.log_bytes += total;
 }
 
 /* Put the text of the argument at idx in its place. Before 5.3 a __tostring may return anything. */
@@ -55,7 +39,10 @@ static int lg_print(lua_State *L) {
     lg_poll(st, L);
     lg_make_text(L, i, "print");
   }
-  lg_log_entry(L, st, "print", 5, 1);
+  struct lg_line *line = &st->answer.lines[LG_LINE_OUT]; /* what io.write() has begun, print() ends */
+  if (!line->dropped) lg_log_entry(L, st, "print", 5, 1, &line->text);
+  line->dropped = 0;
+  line->text.len = 0;
   return 0;
 }
 
@@ -71,7 +58,7 @@ static int lg_log(lua_State *L) {
     lg_poll(st, L);
     lg_make_text(L, i, "log");
   }
-  lg_log_entry(L, st, level, n, 2);
+  lg_log_entry(L, st, level, n, 2, NULL);
   return 0;
 }
 

@@ -246,7 +246,6 @@ def new_state(
     config: ScriptConfig,
     main_thread: int,
     internal: Mapping[str, Callable[..., typing.Any]] = MappingProxyType({}),
-    prelude: bytes | None = None,
 ) -> _fast.State:
     """Make a Lua state with a config's limits.
 
@@ -254,8 +253,7 @@ def new_state(
         ops: What `resolve_lua` returned.
         config: The limits, which csrc/fast/settings.c reads by their names; functions and environment.
         main_thread: The identity of Python's main thread, in which runs look for signals.
-        internal: Host functions for the prelude only, by names with a dot.
-        prelude: Lua text that adds to the globals; see csrc/guard/env.h.
+        internal: Host functions for the library only (csrc/stdlib/files.h), by names with a dot.
 
     Raises:
         MemoryError: There is not enough for a Lua state.
@@ -263,7 +261,7 @@ def new_state(
     environment = tuple(text for pair in config.environment_variables.items() for text in pair)
     functions = {**config.functions, **internal}
     names, calls = tuple(functions), tuple(functions.values())
-    return _fast.state(ops, names, calls, environment, config, main_thread, prelude)
+    return _fast.state(ops, names, calls, environment, config, main_thread)
 
 
 def use_signal(signum: int) -> None:

@@ -38,6 +38,5 @@ def state(
     environ: tuple[str, ...],
     config: ScriptConfig,
     main_thread: int,
-    prelude: bytes | None,
     /,
 ) -> State: ...

@@ -356,8 +356,7 @@ def _open_with_files(config: ScriptConfig, found: FoundLua, main_thread: int) ->
     access = _filesystem.Filesystem(
         [str(directory) for directory in config.filesystem_directories], int((limit or 1024) * 1048576), config.lua
     )
-    prelude = _filesystem.prelude(config.lua, config.max_output_size)
-    state = _binding.new_state(found.address, config, main_thread, access.functions(), prelude)
+    state = _binding.new_state(found.address, config, main_thread, access.functions())
 
     run_in_state: Callable[..., typing.Any] = state.run
 

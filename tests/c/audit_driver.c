@@ -42,16 +42,47 @@ static void visit_metatable(lua_State *L, const char *path) {
   if (lua_getmetatable(L, 2)) visit_later(L, path, "<metatable>");
 }
 
-static void visit_table(lua_State *L, const char *path) {
-  char step[120];
+/* Push the key of the table at index 2 that comes next after `last` in the order of their texts; 0 when there is none. Each Lua
+ * has an order of its own, which may change with every state. */
+static int next_name(lua_State *L, const char *last) {
+  const char *best = NULL;
+  lua_pushnil(L);
+  int found = lua_gettop(L);
   lua_pushnil(L);
   while (lua_next(L, 2)) {
-    if (lua_type(L, 3) == LUA_TSTRING)
-      (void)snprintf(step, sizeof step, ".%.100s", lua_tolstring(L, 3, NULL));
-    else
-      (void)snprintf(step, sizeof step, "[%s]", luaL_typename(L, 3));
+    lua_pop(L, 1);
+    if (lua_type(L, -1) != LUA_TSTRING) continue;
+    const char *name = lua_tolstring(L, -1, NULL);
+    if ((last != NULL && strcmp(name, last) <= 0) || (best != NULL && strcmp(name, best) >= 0)) continue;
+    best = name;
+    lua_pushvalue(L, -1);
+    lua_replace(L, found);
+  }
+  return best != NULL;
+}
+
+static void visit_table(lua_State *L, const char *path) {
+  char step[120];
+  int top = lua_gettop(L);
+  for (const char *last = NULL; next_name(L, last);) {
+    last = lua_tolstring(L, -1, NULL);
+    (void)snprintf(step, sizeof step, ".%.100s", last);
+    lua_pushvalue(L, -1);
+    lua_rawget(L, 2);
     visit_later(L, path, step);
-    lua_pushvalue(L, 3);
+    lua_replace(L, top + 1); /* anchors the name */
+    lua_settop(L, top + 1);
+  }
+  lua_settop(L, top);
+  lua_pushnil(L);
+  while (lua_next(L, 2)) {
+    if (lua_type(L, -2) == LUA_TSTRING) {
+      lua_pop(L, 1);
+      continue;
+    }
+    (void)snprintf(step, sizeof step, "[%s]", luaL_typename(L, -2));
+    visit_later(L, path, step);
+    lua_pushvalue(L, -1);
     visit_later(L, path, "<key>");
   }
 }

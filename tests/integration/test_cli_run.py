@@ -146,7 +146,7 @@ def test_run_context_reaches_the_script(tmp_path: Path) -> None:
 def test_run_files_are_there_when_allowed(tmp_path: Path) -> None:
     """A script has no files unless a directory is allowed, and then those below it only."""
     (tmp_path / "data.txt").write_text("inside", encoding="ascii")
-    source = "return io == nil or io.open('data.txt'):read('a')"
+    source = "return io.open == nil or io.open('data.txt'):read('a')"
     assert run_json(source)["output"] is True
     assert run_json(source, "--allow-directory", str(tmp_path))["output"] == "inside"
     outside = run_json("return io.open('/etc/passwd')", "--allow-directory", str(tmp_path))["output"]["$tuple"]

@@ -95,7 +95,7 @@ def test_environments_of_the_library_are_not_to_be_had(engine: LuaEngine) -> Non
 def test_environments_of_the_hosts_functions_are_not_to_be_had(
     lua: str, make_engine: Callable[..., LuaEngine], tmp_path: Path
 ) -> None:
-    """Not of Python functions, nor of the host's own Lua text, by itself or as a level that called the script."""
+    """Not of Python functions, nor of require, as a level that called the script."""
     if lua not in HAVE_ENVIRONMENTS:
         pytest.skip("functions have no environments there")
     (tmp_path / "m.lua").write_text("return {getfenv(1), getfenv(2), pcall(setfenv, 3, {})}")
@@ -106,7 +106,7 @@ def test_environments_of_the_hosts_functions_are_not_to_be_had(
     assert engine.execute_script(script).raise_for_error().output == (True, True, False, refusal)
 
 
-@pytest.mark.parametrize("name", ["=prelude", "=xpcall", "=[C]", "@builtin"])
+@pytest.mark.parametrize("name", ["=xpcall", "=[C]", "@builtin"])
 def test_environments_do_not_depend_on_names(engine: LuaEngine, name: str) -> None:
     """A script names its chunks as it likes: they stay its own."""
     source = f"local f = loadstring('return x', '{name}') setfenv(f, {{x = 1}}) return f(), getfenv(f).x"

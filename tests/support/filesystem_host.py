@@ -26,7 +26,7 @@ posix_only = pytest.mark.skipif(ON_WINDOWS, reason="about POSIX")
 
 
 class Host:
-    """Calls the functions as `_lua/filesystem.lua` does."""
+    """Calls the functions as csrc/stdlib/files.h does."""
 
     def __init__(self, *directories: Path) -> None:
         """Give access below these directories."""
@@ -36,14 +36,14 @@ class Host:
         """Return what a function answers."""
         return self.functions[f"fs.{name}"](*arguments)
 
-    def read(self, path: str, mode: str = "rb", *formats: Any) -> list[Any]:
-        """Return what is read from a file, or the failed open's answer."""
+    def read(self, path: str, mode: str = "rb") -> list[Any]:
+        """Return all that is in a file, or the failed open's answer."""
         answer: list[Any] = self("open", path, mode)
         if answer[0] is False:
             return answer
-        found = self("read", answer[0], *(formats or ("a",)))
+        found: list[Any] = self("read", answer[0], "a")
         self("close", answer[0])
-        return [found.get(place) for place in range(1, found["n"] + 1)]
+        return found
 
     def write(self, path: str, mode: str, *values: bytes) -> list[Any]:
         """Return what writing to a file answers."""

@@ -243,7 +243,7 @@ class Settings:
 def state_with(settings: object) -> _fast.State:
     """Make a Lua state with these settings."""
     made: Any = settings
-    return _fast.state(_finder.find_lua("5.4").address, (), (), (), made, 0, None)
+    return _fast.state(_finder.find_lua("5.4").address, (), (), (), made, 0)
 
 
 def test_settings_are_each_read() -> None:

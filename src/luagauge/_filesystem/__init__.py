@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from luagauge._filesystem.access import Filesystem, prelude
+from luagauge._filesystem.access import Filesystem
 
-__all__ = ["Filesystem", "prelude"]
+__all__ = ["Filesystem"]

@@ -1,4 +1,4 @@
-"""File access for scripts, below configured directories: the host's side of `_lua/filesystem.lua`.
+"""File access for scripts, below configured directories: the host's side of csrc/stdlib/files.h.
 
 How a file below a directory is reached is a matter of the system: `contract.py` says what holds everywhere.
 What a run leaves open is closed when it is over.
@@ -13,7 +13,6 @@ import secrets
 import sys
 import threading
 from contextlib import suppress
-from importlib.resources import files
 from io import UnsupportedOperation
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -43,26 +42,9 @@ _NUMERAL_LIKE = re.compile(_LIKE_A_NUMERAL % b"")
 _SCANNED = re.compile(_LIKE_A_NUMERAL % rb"(?i:nan|inf(?:inity)?)|")
 _HEXADECIMAL = re.compile(rb"[+-]?0[xX](?:[\da-fA-F]+\.?[\da-fA-F]*|\.[\da-fA-F]+)(?:[pP][+-]?\d+)?")
 _DECIMAL = re.compile(rb"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|(?i:nan|inf(?:inity)?))")
-_MODULE_NAME = re.compile(rb"(?:[A-Za-z_\x80-\xff][\w\x80-\xff]*\.)*[A-Za-z_\x80-\xff][\w\x80-\xff]*")
 _INTEGERS_SINCE = "5.3"
-_MOST_AT_ONCE = 1 << 20  # bytes that one write carries
 _TRANSLATES = sys.platform == "win32"  # whether text mode differs from binary mode, as in this system's C library
 _MODES = {"r": "rb", "r+": "r+b", "w": "wb", "w+": "w+b", "a": "ab", "a+": "a+b"}
-
-
-def prelude(lua: str, max_output_size: int) -> bytes:
-    """Return the Lua text that makes `io` and the rest out of the functions below.
-
-    Args:
-        lua: The Lua version.
-        max_output_size: What the arguments of one call from Lua may take.
-    """
-    piece = max(1, min(max_output_size, _MOST_AT_ONCE) - 64)
-    # On the first line, so that the file's own line numbers stay.
-    return (
-        b"local PIECE, LUA = %d, '%s' " % (piece, lua.encode())
-        + files("luagauge").joinpath("_lua/filesystem.lua").read_bytes()
-    )
 
 
 class _OpenFile(NamedTuple):
@@ -74,7 +56,7 @@ class _OpenFile(NamedTuple):
 
 
 class Filesystem:
-    """The functions that `_lua/filesystem.lua` calls, for one engine.
+    """The functions that the library (csrc/stdlib/files.h) calls, for one engine.
 
     Args:
         directories: Absolute paths; scripts see nothing else. A relative path is looked up in the first.
@@ -100,6 +82,7 @@ class Filesystem:
             "seek": self._seek,
             "source": self._source,
             "module": self._module,
+            "readable": self._readable,
             "remove": self._remove,
             "rename": self._rename,
             "tmpname": self._tmpname,
@@ -150,21 +133,9 @@ class Filesystem:
         self._files.pop(number).binary.close()
         return [True]
 
-    def _read(self, number: int, *formats: int | str) -> dict[Any, Any]:
-        """Read by Lua's formats; nil for the first that finds nothing ends the list."""
-        file = self._files[number]
-        values: dict[Any, Any] = {"n": 0}
-        left = self._max_bytes  # for all formats together: a sparse file gives any number of bytes for nothing
-        for place, wanted in enumerate(formats or ("l",), 1):
-            values["n"] = place
-            value = self._read_one(file, wanted)
-            if value is None:
-                break
-            left -= len(value) if isinstance(value, bytes) else 0
-            if left < 0:
-                raise OSError(errno.EFBIG, f"more than {self._max_bytes} bytes")
-            values[place] = value
-        return values
+    def _read(self, number: int, wanted: float | str) -> list[Any]:
+        """Read by one of Lua's formats; nil at the end."""
+        return [self._read_one(self._files[number], wanted)]
 
     def _read_one(self, file: _OpenFile, wanted: float | str) -> bytes | float | None:
         """Read by one format; None at the end of the file."""
@@ -181,7 +152,7 @@ class Filesystem:
         if kind in ("l", "L"):
             line = file.text.readline(self._max_bytes)
             return None if not line else line if kind == "L" else line.removesuffix(b"\n")
-        return self._read_number(file.binary)  # _lua/filesystem.lua lets nothing else pass
+        return self._read_number(file.binary)  # csrc/stdlib/stream.h lets nothing else pass
 
     def _read_number(self, file: BufferedReader) -> float | None:
         """Read a numeral after white space; None where there is none.
@@ -228,17 +199,23 @@ class Filesystem:
         with file.binary:
             return [self._read_one(file, "a")]
 
-    def _module(self, name: str | bytes) -> list[Any]:
-        """Return the text and path of the module `name`: name.lua or name/init.lua, dots being directories."""
-        raw = _raw(name)
-        if not _MODULE_NAME.fullmatch(raw):
-            raise OSError(errno.EINVAL, "no name of a module")
-        stem = raw.replace(b".", b"/")
-        for path in (stem + b".lua", stem + b"/init.lua"):
-            for directory in self._directories:
-                with suppress(FileNotFoundError, NotADirectoryError):
-                    return [*self._source(os.path.join(os.fsencode(directory), path)), path]
-        raise FileNotFoundError(errno.ENOENT, "module not found")
+    def _readable(self, path: str | bytes) -> list[Any]:
+        """Say that there is such a file in one of the directories, which can be read."""
+        self._of_module(path).binary.close()
+        return [True]
+
+    def _module(self, path: str | bytes) -> list[Any]:
+        """Return the text of the Lua file that `_readable` found."""
+        file = self._of_module(path)
+        with file.binary:
+            return [self._read_one(file, "a")]
+
+    def _of_module(self, path: str | bytes) -> _OpenFile:
+        """Open a file of a module: a relative path is looked up in each directory, and the first file counts."""
+        for directory in self._directories:
+            with suppress(OSError):  # what cannot be opened here may be found in the next one
+                return self._opened(os.path.join(os.fsencode(directory), _raw(path)), "r", text=True)
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
 
     def _remove(self, path: str | bytes) -> list[Any]:
         """Remove a file or an empty directory."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from pathlib import Path
@@ -14,7 +15,9 @@ from stock_lua import output
 from luagauge import (
     ConfigurationError,
     LuaEngine,
+    MemoryLimitExceeded,
     ScriptConfig,
+    ScriptRuntimeError,
     ScriptSerializationError,
 )
 
@@ -76,6 +79,28 @@ def test_filesystem_changes_nothing_outside(engine: LuaEngine, tree: Path, scrip
     assert (tree / "data.txt").exists()
 
 
+@pytest.mark.parametrize(
+    "name", ["../secret", "..secret", "...secret", "/etc/passwd", "link.secret", "secret", "a\0b", "\0"]
+)
+@pytest.mark.parametrize(
+    "path", ["./?.lua", "?", "../?.lua", "sub/../../?.lua", "%s/?.lua", "link/?.lua", "?;?.txt;../?.txt"]
+)
+def test_filesystem_requires_nothing_outside(engine: LuaEngine, tree: Path, name: str, path: str) -> None:
+    """No name and no template of package.path leads out of the directories: by "..", an absolute path, a NUL or a link."""
+    outside = tree.parent / "secret.lua"
+    outside.write_text("return 'outside'")
+    link_directory(tree / "link", tree.parent)
+    if "%s" in path:
+        path %= tree.parent
+    source = """package.path = context.request
+    local found = package.searchpath and package.searchpath(context.response, package.path)
+    return found, pcall(require, context.response)"""
+    found, loaded, message = engine.execute_script(source, {"request": path, "response": name}).output
+    assert found in (None, False)
+    assert loaded is False
+    assert f"module '{name.partition(chr(0))[0]}' not found" in message
+
+
 def test_filesystem_closes_what_a_run_leaves_open(engine: LuaEngine) -> None:
     """Descriptors of one run are gone with it, and there is a bound on them within one."""
     script = """local n = 0 for i = 1, 1000 do
@@ -89,11 +114,15 @@ def test_filesystem_closes_what_a_run_leaves_open(engine: LuaEngine) -> None:
 
 
 def test_filesystem_handles_are_closed_to_scripts(engine: LuaEngine) -> None:
-    """A file shows no metatable, no number and no address, and cannot be changed."""
-    script = """local f = io.open("data.txt") local changed = pcall(function() f.read = nil end)
-    local key, value = next(f)
-    return getmetatable(f), tostring(f), key == io.type and value, next(f, key), changed, io.popen, io.stdout"""
-    assert output(engine, script) == (False, "file", True, None, False, None, None)
+    """A file shows no number of the host's and no address, and what a script changes of its metatable is nothing to Lua."""
+    script = """local f, g = io.open("data.txt"), io.open("data.txt") local changed = pcall(function() f.read = nil end)
+    local meta, ran = getmetatable(f), false
+    meta.__gc = function() ran = true end meta.__tostring = meta.__gc meta.__index.first = function(s) return s:read(5) end
+    f:close() f = nil collectgarbage() collectgarbage()
+    return type(g), tostring(g):gsub("^file %(0x%x+%)$", "an open file"), g:first(), tostring(io.stdout) == tostring(g),
+        changed, io.popen, io.tmpfile, ran"""
+    assert output(engine, script) == ("userdata", "an open file", "first", False, False, None, None, False)
+    assert output(engine, 'return io.open("data.txt").first, getmetatable(io.stdout).__gc') == (None, None)
 
 
 @pytest.mark.parametrize("script", ["return io.open('data.txt')", "return {file = io.open('data.txt')}"])
@@ -110,13 +139,20 @@ def test_filesystem_settings_are_checked(directories: object) -> None:
 
 
 def test_filesystem_is_off_by_default() -> None:
-    """Without it there is no io, require, loadfile or dofile, and os has no file functions."""
-    names = LuaEngine().execute_script("return io, require, loadfile, dofile, os.remove, os.tmpname").output
-    assert names == (None,) * 6
+    """Without it nothing opens a file: neither io, os nor package has what does, and a path is a file that is not there."""
+    with LuaEngine() as engine:
+        names = output(engine, "return io.open, loadfile, dofile, os.remove, os.rename, os.tmpname, package.loadlib")
+        assert names == (None,) * 7
+        for call in (f"io.lines({__file__!r})", f"io.input({__file__!r})", f"io.output({__file__!r})"):
+            error = engine.execute_script(call).error
+            assert isinstance(error, ScriptRuntimeError)
+            assert os.strerror(errno.EACCES) in error.message
+        found = output(engine, f"return package.searchpath('x', {__file__!r})")
+        assert found == (None, f"no file '{__file__}'")
 
 
 def test_filesystem_bounds_what_one_read_makes(tree: Path) -> None:
-    """Many formats in one call get no more together than one: a sparse file would fill the host's memory."""
+    """Many formats in one call get no more together than the heap holds: a sparse file would fill the host's memory."""
     engine = LuaEngine(
         ScriptConfig(memory_limit_mb=1, timeout_ms=None, allow_filesystem=True, filesystem_directories=[tree])
     )
@@ -124,9 +160,10 @@ def test_filesystem_bounds_what_one_read_makes(tree: Path) -> None:
     f:seek("set", 2^24) f:write("x") f:seek("set", 0)
     local many = {} for i = 1, 16 do many[i] = 2^19 end
     local one, none = f:read(2^19), select("#", f:read(2^17, 2^17))
-    return #one, none, f:read(table.unpack(many))"""
-    given = list(output(engine, script))  # type: ignore[call-overload]
-    assert given[:4] == [2**19, 2, None, "more than 1048576 bytes"]
+    return #one, none%s"""
+    assert output(engine, script % "") == (2**19, 2)
+    result = engine.execute_script(script % ", f:read(table.unpack(many))")
+    assert isinstance(result.error, MemoryLimitExceeded)
 
 
 def test_filesystem_gives_all_below_the_root(tree: Path) -> None:

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
-from stock_lua import output
+from stock_lua import output, stock_lua
 
 from luagauge import LuaEngine, ScriptConfig, ScriptRuntimeError
 
@@ -15,10 +15,10 @@ from luagauge import LuaEngine, ScriptConfig, ScriptRuntimeError
 def test_filesystem_reads_by_every_format(engine: LuaEngine) -> None:
     """Lines, numbers, counts and the rest come as Lua's manual says."""
     script = """local f = io.open("data.txt", "rb")
-    local a, b, n, m, k, five, all, last = f:read("l"), f:read("L"), f:read("n"), f:read("n"), f:read("n"), f:read(5),
-        f:read("a"), f:read("l")
+    local a, b, n, m, k, five, all, last = f:read("*l"), f:read("*l"), f:read("*n"), f:read("*n"), f:read("*n"),
+        f:read(5), f:read("*a"), f:read("*l")
     f:close() return a, b, n, m, k, five, all, last, io.type(f), io.type(1)"""
-    expected = ("first", "second\n", 42, 16, -150, " rest", b"\n\xff\x00end", None, "closed file", None)
+    expected = ("first", "second", 42, 16, -150, " rest", b"\n\xff\x00end", None, "closed file", None)
     assert output(engine, script) == expected
 
 
@@ -26,15 +26,15 @@ def test_filesystem_iterates_over_lines(engine: LuaEngine) -> None:
     """io.lines and file:lines give every line, and io.lines closes at the end."""
     script = """local a, b = {}, {}
     for line in io.lines("data.txt") do a[#a + 1] = line end
-    local f = io.open("data.txt") for line in f:lines("L") do b[#b + 1] = line end f:close()
+    local f = io.open("data.txt") for line in f:lines() do b[#b + 1] = line end f:close()
     return #a, a[1], #b, b[2]"""
-    assert output(engine, script) == (4, "first", 4, "second\n")
+    assert output(engine, script) == (4, "first", 4, "second")
 
 
 def test_filesystem_writes_seeks_renames_and_removes(engine: LuaEngine, tree: Path) -> None:
     """What a script writes is on disk; it can move and remove it."""
     script = """local f = io.open("sub/new.txt", "w+") f:write("abc", 1, 2.5) local at = f:seek("set", 1)
-    local rest = f:read("a") f:close() local name = os.tmpname()
+    local rest = f:read("*a") f:close() local name = os.tmpname()
     return at, rest, os.rename("sub/new.txt", "moved.txt"), os.remove(name)"""
     assert output(engine, script) == (1, "bc12.5", True, True)
     assert (tree / "moved.txt").read_bytes() == b"abc12.5"
@@ -50,20 +50,50 @@ def test_filesystem_loads_code_with_the_globals_of_the_run(engine: LuaEngine) ->
 
 
 @pytest.mark.parametrize(
+    "call",
+    [
+        "io.open()",
+        "io.open('data.txt', {})",
+        "io.open('data.txt', 'x')",
+        "io.lines(true)",
+        "io.lines('missing')",
+        "io.input('missing')",
+        "io.output('missing/x')",
+        "os.remove()",
+        "os.rename('a')",
+        "dofile(print)",
+        "dofile('missing')",
+        "error(select(2, loadfile('missing')), 0)",
+        "require()",
+        "io.stdout:write({})",
+        "io.write(1, {})",
+        "io.stdin:seek('cur', 'x')",
+        "io.stdin:seek({})",
+        "io.stdin.read(5)",
+        "io.stdin:lines(1, {})(1)",
+        "io.stdout:setvbuf()",
+        "io.close(5)",
+        "io.type()",
+        "io.output({})",
+    ],
+)
+def test_filesystem_blames_the_script_as_stock_lua_does(engine: LuaEngine, call: str) -> None:
+    """What is wrong with a call is said in the words of the stock library, at the script's own line."""
+    words = stock_lua(engine).execute(
+        f"return select(2, pcall((loadstring or load)([==[\n\n\n{call}\nreturn nil]==], '=script')))"
+    )
+    error = engine.execute_script(f"\n\n{call}\nreturn nil").error
+    if words is None:  # 5.1 and LuaJIT open nothing to find a mode wrong
+        assert error is None
+        return
+    assert isinstance(error, ScriptRuntimeError)
+    assert error.message == words
+
+
+@pytest.mark.parametrize(
     "call, complaint",
     [
-        ("io.open()", "bad argument #1 to 'open' (string expected, got no value)"),
-        ("io.open('data.txt', {})", "bad argument #2 to 'open' (string expected, got table)"),
-        ("io.lines(true)", "bad argument #1 to 'lines' (string expected, got boolean)"),
-        ("io.lines('missing')", "missing: No such file or directory"),
-        ("os.remove()", "bad argument #1 to 'remove' (string expected, got no value)"),
-        ("os.rename('a')", "bad argument #2 to 'rename' (string expected, got no value)"),
-        ("loadfile()", "bad argument #1 to 'loadfile' (string expected, got no value)"),
-        ("dofile(print)", "bad argument #1 to 'dofile' (string expected, got function)"),
-        ("require()", "bad argument #1 to 'require' (string expected, got no value)"),
-        ("require('missing')", "missing: module not found"),
-        ("io.open('w', 'w'):write({})", "bad argument #1 to 'write' (string expected, got table)"),
-        ("io.open('data.txt'):seek('cur', 'x')", "bad argument #2 to 'seek' (number expected, got string)"),
+        ("require('missing.x')", "module 'missing.x' not found:"),
         ("local f = io.open('data.txt') f:close() f:read()", "attempt to use a closed file"),
     ],
 )
@@ -71,7 +101,7 @@ def test_filesystem_blames_the_script(engine: LuaEngine, call: str, complaint: s
     """What is wrong with a call is said in Lua's words, at the script's own line."""
     error = engine.execute_script(f"\n\n{call}\nreturn nil").error
     assert isinstance(error, ScriptRuntimeError)
-    assert error.message == f"script:3: {complaint}"
+    assert error.message.startswith(f"script:3: {complaint}")
     assert error.line == 3
 
 

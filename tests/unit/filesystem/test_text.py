@@ -117,8 +117,12 @@ class Script:
 
     def read(self, *formats: Any) -> list[Any]:
         """Return what is read."""
-        found = self.call("read", *formats)
-        return [found.get(place) for place in range(1, found["n"] + 1)]
+        found: list[Any] = []
+        for wanted in formats:
+            found += self.call("read", wanted)
+            if found[-1] is None:
+                break
+        return found
 
     def close(self) -> None:
         """Close it."""
@@ -214,7 +218,7 @@ def test_text_mode_loads_sources(tmp_path: Path) -> None:
     (tmp_path / "code.lua").write_bytes(b"return [[a\r\nb]]\x1a no more")
     functions = Filesystem([str(tmp_path.resolve())], 1 << 20, "5.4").functions()
     assert functions["fs.source"]("code.lua") == [b"return [[a\nb]]"]
-    assert functions["fs.module"]("code") == [b"return [[a\nb]]", b"code.lua"]
+    assert functions["fs.module"]("code.lua") == [b"return [[a\nb]]"]
 
 
 @pytest.mark.parametrize("mode", ["r", "rb", "r+", "a+"])

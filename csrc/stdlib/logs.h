@@ -1,0 +1,89 @@
+/* Log entries of a run, and the lines that io's streams make entries of. Once per Lua version.
+ *
+ * Contract: on the run's thread. All text goes to the state's buffers, which are the C library's memory. Entries beyond the
+ * bounds of the run's logs are dropped whole and counted, so that a log never shows half a line; so are entries for which
+ * memory is refused. Nothing here raises a Lua error but lg_log_written(), which looks at the deadline. */
+#ifndef LG_STDLIB_LOGS_H
+#define LG_STDLIB_LOGS_H
+
+#include "../guard/poll.h"
+#include "../guard/wire.h"
+#include "../os/clock.h"
+
+/* Wall-clock seconds, for log entries: what time.time() gives. */
+static double lg_wall_seconds(void) { return (double)lg_wall_ns() * 1e-9; }
+
+/* Whether the logs have room for an entry of so many bytes. */
+static int lg_log_fits(const struct lg_state *st, size_t total) {
+  const struct lg_request *rq = st->rq;
+  size_t used = st->answer.log_bytes;
+  return st->answer.log_entries < rq->max_log_entries && total <= rq->max_log_bytes &&
+         used <= rq->max_log_bytes - total;
+}
+
+/* Begin an entry whose message has `total` bytes: the buffer, with room for them, to which the caller appends them. NULL where
+ * the entry is dropped. */
+static struct lg_buf *lg_log_begin(struct lg_state *st, const char *level, size_t level_len, size_t total) {
+  struct lg_buf *b = &st->answer.logs;
+  if (!lg_log_fits(st, total) || lg_buf_reserve(b, total + level_len + 64) != 0) {
+    st->rp->logs_dropped++;
+    return NULL;
+  }
+  double now = lg_wall_seconds();
+  (void)lg_wire_word(b, LG_W_FLOAT, &now); /* cannot fail: room was reserved */
+  (void)lg_wire_str(b, level, level_len);
+  uint64_t n64 = total;
+  (void)lg_wire_word(b, LG_W_LONGSTR, &n64);
+  st->answer.log_entries++;
+  st->answer.log_bytes += total;
+  return b;
+}
+
+/* End the line with n more bytes: it becomes an entry. */
+static void lg_line_end(struct lg_state *st, int which, const char *s, size_t n) {
+  static const char *const levels[LG_LINES] = {"print", "stderr"};
+  struct lg_line *line = &st->answer.lines[which];
+  if (!line->dropped) {
+    struct lg_buf *b = lg_log_begin(st, levels[which], strlen(levels[which]), line->text.len + n);
+    if (b != NULL) {
+      (void)lg_buf_append(b, line->text.data, line->text.len);
+      (void)lg_buf_append(b, s, n);
+    }
+  }
+  line->dropped = 0;
+  line->text.len = 0;
+}
+
+/* Add n bytes to a line that goes on. */
+static void lg_line_add(struct lg_state *st, int which, const char *s, size_t n) {
+  struct lg_line *line = &st->answer.lines[which];
+  if (line->dropped) return;
+  size_t len = line->text.len;
+  if (n <= SIZE_MAX - len && lg_log_fits(st, len + n) && lg_buf_append(&line->text, s, n) == 0) return;
+  st->rp->logs_dropped++;
+  line->dropped = 1;
+  line->text.len = 0;
+}
+
+/* Write n bytes to a stream: each line is an entry once it has ended. */
+static void lg_log_written(lua_State *L, struct lg_state *st, int which, const char *s, size_t n) {
+  const char *end = s + n;
+  for (;;) {
+    lg_poll(st, L);
+    const char *newline = memchr(s, '\n', (size_t)(end - s));
+    if (newline == NULL) break;
+    lg_line_end(st, which, s, (size_t)(newline - s));
+    s = newline + 1;
+  }
+  if (s != end) lg_line_add(st, which, s, (size_t)(end - s));
+}
+
+/* The run is over: what was written of a line is all there is of it. */
+static void lg_lines_finish(struct lg_state *st) {
+  for (int i = 0; i < LG_LINES; i++) {
+    if (st->answer.lines[i].text.len != 0 || st->answer.lines[i].dropped) lg_line_end(st, i, "", 0);
+    lg_buf_reset(&st->answer.lines[i].text, 0);
+  }
+}
+
+#endif
