@@ -1,0 +1,252 @@
+"""Run Lua's official test suites here and in stock Lua: `python tests/stock/suites.py 5.4=FOLDER 5.1=FOLDER ...`.
+
+FOLDER holds the suite of that version, unpacked by whoever runs this (CONTRIBUTING.md says where suites are). Nothing of it
+enters this repository. Each file is taken apart into statements that run by themselves (`statements.py`), on an engine and
+on lupa's Lua of the same version. An assertion that holds in stock Lua must hold here.
+
+`differences.json` says what need not:
+
+- `absent`: functions that scripts do not have, each with its reason. A statement that uses one is not compared.
+- `files`: files that are not run, for each version.
+- `differences`: for each version and file, the lines of statements that differ on purpose, and for each the key of its reason.
+- `reasons`: the reasons.
+
+A difference that is not listed is an error, and so is one that is listed and does not occur.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import unquote
+
+from statements import Names, names_of
+
+HERE = Path(__file__).resolve().parent
+KNOWN = HERE / "differences.json"
+TIMEOUT_S = 150
+MOST_SKIPPED = 30
+"""Statements of one file that may hang or end the process."""
+
+
+@dataclass
+class Unit:
+    """What a statement did, in all its runs."""
+
+    line: int
+    errors: list[str] = field(default_factory=list)
+    absent: set[str] = field(default_factory=set)
+    passed: dict[int, int] = field(default_factory=dict)
+    failed: dict[int, int] = field(default_factory=dict)
+
+
+@dataclass
+class Side:
+    """What a file did on one side."""
+
+    units: dict[int, Unit] = field(default_factory=dict)
+    ended: dict[int, str] = field(default_factory=dict)
+    """Statements that did not come to an end, and how they ended instead."""
+    broken: str = ""
+    """Why the file was not run at all."""
+
+
+def read(side: Side, told: str) -> int | None:
+    """Add what a run told; the line of the statement that it ended in, or None where it came to its end."""
+    open_units: list[int] = []
+    why = "ends the process"
+    for row in told.splitlines():
+        kind, *words = row.split(" ")
+        if kind == "start":
+            open_units.append(int(words[0]))
+        elif kind == "unit":
+            line = int(words[0])
+            if line:
+                open_units.pop()
+            unit = side.units.setdefault(line, Unit(line))
+            if words[1] != "-":
+                unit.errors.append(unquote(words[1], "latin-1"))
+            unit.absent |= set(words[2].split(",")) - {"-"}
+            for count in words[3].split(",") if words[3] != "-" else []:
+                at, passed, failed = map(int, count.split(":"))
+                if passed:
+                    unit.passed[at] = unit.passed.get(at, 0) + passed
+                if failed:
+                    unit.failed[at] = unit.failed.get(at, 0) + failed
+        elif kind == "loaded":
+            side.broken = unquote(words[0], "latin-1") if words[0] != "-" else ""
+        elif kind == "ended":
+            why = " ".join(words)
+        elif kind == "done" and why == "ends the process":
+            return None
+    if not open_units:
+        side.broken = side.broken or why
+        return None
+    side.ended[open_units[-1]] = why
+    return open_units[-1]
+
+
+def run_side(version: str, where: str, folder: Path, file: str) -> Side:
+    """Run a file on one side, again without each statement that ends the run."""
+    skipped: list[int] = []
+    while True:
+        side = Side(ended={})
+        with tempfile.TemporaryDirectory() as scratch:
+            copy = Path(scratch) / "suite"
+            shutil.copytree(folder, copy)
+            command = [sys.executable, str(HERE / "side.py"), version, where, ".", file, *map(str, skipped)]
+            try:
+                done = subprocess.run(command, check=False, cwd=copy, capture_output=True, timeout=TIMEOUT_S)
+                told = done.stdout
+            except subprocess.TimeoutExpired as late:
+                told = late.stdout or b""
+        line = read(side, told.decode("latin-1"))
+        for before in skipped:
+            side.ended.setdefault(before, "does not end")
+        if line is None or line in skipped or len(skipped) == MOST_SKIPPED:
+            return side
+        skipped.append(line)
+
+
+ADDRESS = re.compile(r"(0x)?[0-9a-f]{8,16}\b")
+
+
+def difference(stock: Unit, here: Unit | None) -> str | None:
+    """Say how a statement differs here, or None."""
+    if here is None:
+        return "is not reached"
+    for at in stock.passed:
+        if at not in stock.failed and (at in here.failed or at not in here.passed):
+            error = f": {here.errors[0]}" if here.errors and not stock.errors else ""
+            return f"assertion {at} {'fails' if at in here.failed else 'is not reached'}{error}"
+    theirs, ours = ([ADDRESS.sub("(address)", e) for e in unit.errors] for unit in (stock, here))
+    if theirs != ours:
+        return f"raises {ours[:1]}, stock {theirs[:1]}"
+    return None
+
+
+@dataclass
+class Count:
+    """What was counted for one suite."""
+
+    files: int = 0
+    sites: int = 0
+    sites_here: int = 0
+    executed: int = 0
+    executed_here: int = 0
+    needing: dict[str, int] = field(default_factory=dict)
+    listed: dict[str, int] = field(default_factory=dict)
+    unlisted: list[str] = field(default_factory=list)
+
+
+class Comparison:
+    """Compares one file: each difference is listed, or it comes from what scripts do not have, or it is an error.
+
+    What a statement with a reason did not set differs in the statements after it, which have its reason then.
+    """
+
+    def __init__(self, count: Count, file: str, names: dict[int, Names], listed: dict[str, str]) -> None:
+        """Compare a file whose statements have these names; `listed` are its lines in the list."""
+        self.count = count
+        self.file = file
+        self.names = names
+        self.listed = listed
+        self.left = dict(listed)
+        self.tainted: dict[str, tuple[str, bool]] = {}
+
+    def reason(self, line: int, here: Unit | None) -> tuple[str, bool] | None:
+        """Return why a statement differs, and whether the list says so; None where nothing says it."""
+        for key in (str(line), "*"):
+            if key in self.listed:
+                self.left.pop(key, None)
+                return self.listed[key], True
+        if here is not None and here.absent:
+            return min(here.absent), False
+        used = self.names[line].used if line in self.names else set()
+        return next((self.tainted[name] for name in sorted(used) if name in self.tainted), None)
+
+    def statement(self, stock: Unit, here: Unit | None, ended: str | None) -> None:
+        """Compare one statement."""
+        count = self.count
+        held = {at for at in stock.passed if at not in stock.failed}
+        held_here = {at for at in held if here is not None and at in here.passed and at not in here.failed}
+        count.sites += len(held)
+        count.sites_here += len(held_here)
+        count.executed += sum(stock.passed[at] for at in held)
+        count.executed_here += sum(here.passed[at] for at in held_here) if here is not None else 0
+        how = ended or difference(stock, here)
+        names = self.names.get(stock.line, Names())
+        if how is None:
+            self.tainted = {name: why for name, why in self.tainted.items() if name not in names.set}
+            return
+        why = self.reason(stock.line, here)
+        if why is None:
+            count.unlisted.append(f"{self.file}:{stock.line}: {how}")
+            return
+        counts = count.listed if why[1] else count.needing
+        counts[why[0]] = counts.get(why[0], 0) + len(held) - len(held_here)
+        self.tainted |= dict.fromkeys(names.set, why)
+
+    def run(self, stock: Side, here: Side) -> None:
+        """Compare all statements."""
+        for line, unit in sorted(stock.units.items()):
+            self.statement(unit, here.units.get(line), here.ended.get(line))
+        if here.broken != stock.broken:
+            self.count.unlisted.append(f"{self.file}: {here.broken or 'loads'}, stock {stock.broken or 'loads'}")
+        for line, reason in self.left.items():
+            self.count.unlisted.append(f"{self.file}:{line}: is listed as different ({reason}) and is not")
+
+
+def report(version: str, count: Count) -> None:
+    """Print what was counted."""
+    print(f"Lua {version}: {count.files} files")
+    print(f"  assertions that hold in stock Lua   {count.sites:6} sites, {count.executed:9} times")
+    print(f"  of these, that hold here            {count.sites_here:6} sites, {count.executed_here:9} times")
+    for title, counts in (("that need what scripts do not have", count.needing), ("different on purpose", count.listed)):
+        print(f"  {title:35} {sum(counts.values()):6} sites")
+        for name, number in sorted(counts.items(), key=lambda item: -item[1]):
+            print(f"      {number:5}  {name}")
+    print(f"  failing here only, and not listed   {len(count.unlisted):6} statements")
+    for row in count.unlisted:
+        print("      " + row)
+    sys.stdout.flush()
+
+
+def main() -> int:
+    """Run the suites that the arguments name; 1 where one differs in what is not listed."""
+    parser = argparse.ArgumentParser(description="Lua's official test suites, here and in stock Lua.")
+    parser.add_argument("suites", nargs="+", metavar="VERSION=FOLDER", help="5.1=... to 5.5=..., luajit2.1=...")
+    parser.add_argument("--only", help="run the files whose names hold this text")
+    parser.add_argument("--jobs", type=int, default=2)
+    options = parser.parse_args()
+    known = json.loads(KNOWN.read_text())
+    bad = 0
+    for suite in options.suites:
+        version, _, name = suite.partition("=")
+        folder = Path(name).resolve()
+        skipped = known["files"].get(version, {})
+        names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*.lua"))
+        names = [n for n in names if n not in skipped and n.split("/")[0] + "/" not in skipped]
+        names = [n for n in names if options.only is None or options.only in n]
+        count = Count(files=len(names))
+        with ThreadPoolExecutor(options.jobs) as pool:
+            sides = [[pool.submit(run_side, version, where, folder, n) for where in ("stock", "here")] for n in names]
+            for file, (stock, here) in zip(names, sides, strict=True):
+                listed = known["differences"].get(version, {}).get(file, {})
+                names = names_of((folder / file).read_bytes().decode("latin-1"), version)
+                Comparison(count, file, names, listed).run(stock.result(), here.result())
+        report(version, count)
+        bad += len(count.unlisted)
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
