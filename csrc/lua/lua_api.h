@@ -100,6 +100,7 @@ struct lua_Debug {
 #define LUA_TFUNCTION 6
 #define LUA_TUSERDATA 7
 #define LUA_TTHREAD 8
+#define LUA_TCDATA 10 /* LuaJIT's */
 #define LUA_MINSTACK 20
 #define LUA_GCSTOP 0
 #define LUA_GCRESTART 1
@@ -137,6 +138,7 @@ struct lua_Debug {
   X(const char *, lua_tolstring, (lua_State *, int, size_t *)) \
   X(void *, lua_touserdata, (lua_State *, int)) \
   X(lua_State *, lua_tothread, (lua_State *, int)) \
+  X(int, lua_iscfunction, (lua_State *, int)) \
   X(const void *, lua_topointer, (lua_State *, int)) \
   X(void, lua_pushnil, (lua_State *)) \
   X(void, lua_pushnumber, (lua_State *, lua_Number)) \
@@ -217,6 +219,7 @@ struct lua_Debug {
   X(int, luaJIT_setmode, (lua_State *, int, int))
 #else
 #define LG_API_51(X) \
+  X(lua_CFunction, lua_tocfunction, (lua_State *, int)) \
   X(lua_State *, lua_newstate, (lua_Alloc, void *)) \
   X(lua_Integer, luaL_checkinteger, (lua_State *, int))
 #define LG_API_JIT(X)
@@ -229,6 +232,7 @@ struct lua_Debug {
 #else /* 5.2 and later */
 #define LG_API_VERSION(X) \
   X(int, lua_absindex, (lua_State *, int)) \
+  X(lua_CFunction, lua_tocfunction, (lua_State *, int)) \
   X(int, lua_compare, (lua_State *, int, int, int)) \
   X(lua_Number, lua_tonumberx, (lua_State *, int, int *)) \
   X(lua_Integer, lua_tointegerx, (lua_State *, int, int *)) \
