@@ -120,6 +120,7 @@ local function prepare()
   globals.print = function() end
   globals._soft, globals._port, globals._nomsg, globals.T = true, nil, true, nil
   globals.arg = {}
+  math.randomseed(42) -- the same on both sides, where the numbers are those of the Lua
   local packages = {}
   local require_stock = require
   globals.require = function(name) -- the suites' own modules; what is more is the side's
