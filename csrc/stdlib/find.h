@@ -348,7 +348,10 @@ static int lg_str_gsub(lua_State *L) {
 /* Add the functions to the table on the top of the stack. */
 static void lg_open_match(lua_State *L) {
   static const struct lg_reg list[] = {
-      {"find", lg_str_find},    {"match", lg_str_match}, {"gmatch", lg_str_gmatch}, {"gsub", lg_str_gsub},
+      {"find", lg_str_find},
+      {"match", lg_str_match},
+      {"gmatch", lg_str_gmatch},
+      {"gsub", lg_str_gsub},
   };
   for (size_t i = 0; i < sizeof list / sizeof list[0]; i++) {
     lua_pushcfunction(L, list[i].f);

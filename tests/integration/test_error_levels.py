@@ -13,11 +13,17 @@ from luagauge import LuaEngine
 LEVELS = [
     "local function f() error('m', 3) end local function g() return xpcall(f, function(m) return m end) end return g()",
     "local function f() error('m', 3) end local function g() return pcall(f) end return g()",
-    "local function f(l) error('m', l) end\nlocal out = {}\nfor l = 0, 8 do\n"
-    "out[#out + 1] = tostring(select(2,\nxpcall(function() f(l) end, function(m) return m end))) end\nreturn table.concat(out, ' ')",
+    """local function f(l) error('m', l) end
+    local out = {}
+    for l = 0, 8 do
+        out[#out + 1] = tostring(select(2,
+            xpcall(function() f(l) end, function(m) return m end)))
+    end
+    return table.concat(out, ' ')""",
     "return select(2, xpcall(function() return nil + 1 end, function(m) return m end))",
-    "local co = coroutine.wrap(function() return xpcall(function() coroutine.yield(1) error('late', 2) end,\n"
-    "function(m) return 'handled ' .. m end) end)\nco() return select(2, co())",
+    """local co = coroutine.wrap(function() return xpcall(function() coroutine.yield(1) error('late', 2) end,
+        function(m) return 'handled ' .. m end) end)
+    co() return select(2, co())""",
     "return xpcall(function(...) return select('#', ...), ... end, print, 1, nil, 3)",
     "return pcall(xpcall)",
     "return pcall(xpcall, print)",
@@ -42,8 +48,8 @@ WRAPPED = [
     "local w w = coroutine.wrap(function(...) return w(...) end) return pcall(w, 1, 2)",
     "local co co = coroutine.create(function() return coroutine.resume(co) end) return coroutine.resume(co)",
     "local co co = coroutine.create(function(...) return coroutine.resume(co, ...) end) return coroutine.resume(co, 1)",
-    "local outer = coroutine.create(function(o) return coroutine.resume(coroutine.create(coroutine.resume), o) end) "
-    "return pcall(coroutine.resume, outer, outer)",
+    """local outer = coroutine.create(function(o) return coroutine.resume(coroutine.create(coroutine.resume), o) end)
+    return pcall(coroutine.resume, outer, outer)""",
     "local co = coroutine.create(function() end) coroutine.resume(co) return coroutine.resume(co)",
     "local w = coroutine.wrap(function() end) w() return pcall(w)",
     "return pcall(coroutine.resume, 1)",
@@ -74,7 +80,7 @@ def answer(engine: LuaEngine, script: str) -> tuple[object, object]:
 
 @pytest.mark.parametrize("script", LEVELS)
 def test_error_levels_count_as_in_stock_lua(engine: LuaEngine, script: str) -> None:
-    """pcall and xpcall are one level each, and a handler is called from where the error was."""
+    """Calls of pcall and xpcall are one level each, and a handler is called from where the error was."""
     here, stock = answer(engine, script)
     assert here == stock
 

@@ -171,7 +171,7 @@ def run_stock(version: str, script: bytes, functions: Functions) -> None:
 
 def run_here(version: str, script: bytes, functions: Functions) -> None:
     """Run the script on an engine."""
-    from luagauge import LuaEngine, ScriptConfig  # noqa: PLC0415 - stock runs need no luagauge
+    from luagauge import LuaEngine, ScriptConfig
 
     config = ScriptConfig(
         lua=version, functions=functions, timeout_ms=TIMEOUT_S * 1000, memory_limit_mb=500, max_output_size=1 << 26
@@ -188,7 +188,7 @@ def side(version: str, where: str, seed: int, first: int, last: int) -> None:
 
     names = "\n".join(f"{name} {signature}" for name, signature in functions_of(version).items())
     functions: Functions = {
-        "calls_wanted": lambda: f"{seed} {first} {last}".encode(),
+        "calls_wanted": f"{seed} {first} {last}".encode,
         "calls_functions": names.encode,
         "calls_tell": tell,
     }

@@ -127,13 +127,13 @@ class Parser:
     def statement(self, statement: Statement) -> None:
         """Parse one statement of the kind that `kind` found."""
         parse = {
-            "label": lambda: (self.take(), self.take(), self.take("::")),
-            "goto": lambda: (self.take(), self.take()),
+            "label": self.label,
+            "goto": self.jump,
             "break": self.take,
             "return": self.returning,
             "function": self.named_function,
-            "while": lambda: (self.take(), self.expression(), self.body("do", "end")),
-            "repeat": lambda: (self.body("repeat", "until"), self.expression()),
+            "while": self.while_loop,
+            "repeat": self.repeat_loop,
             "for": self.loop,
             "expression": self.assignment,
         }.get(statement.kind)
@@ -147,6 +147,28 @@ class Parser:
             self.branches(statement)
         else:
             self.declare(statement)
+
+    def label(self) -> None:
+        """Parse `::name::`."""
+        self.take("::")
+        self.take()
+        self.take("::")
+
+    def jump(self) -> None:
+        """Parse a `goto`."""
+        self.take("goto")
+        self.take()
+
+    def while_loop(self) -> None:
+        """Parse a `while`."""
+        self.take("while")
+        self.expression()
+        self.body("do", "end")
+
+    def repeat_loop(self) -> None:
+        """Parse a `repeat`."""
+        self.body("repeat", "until")
+        self.expression()
 
     def body(self, opening: str, closing: str) -> None:
         """Parse a block between two words."""
@@ -378,7 +400,12 @@ class Rewriter:
         tokens = self.tokens
         for at, token in enumerate(tokens[:-2]):
             before = tokens[at - 1].text if at > 0 else ""
-            if token.text == "assert" and token.kind == "name" and tokens[at + 1].text == "(" and tokens[at + 1].kind == "sign":
+            if (
+                token.text == "assert"
+                and token.kind == "name"
+                and tokens[at + 1].text == "("
+                and tokens[at + 1].kind == "sign"
+            ):
                 if before in (".", ":", "function"):
                     continue
                 self.put(token.start, "__")

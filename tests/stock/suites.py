@@ -6,12 +6,15 @@ on lupa's Lua of the same version. An assertion that holds in stock Lua must hol
 
 `differences.json` says what need not:
 
-- `absent`: functions that scripts do not have, each with its reason. A statement that uses one is not compared.
-- `files`: files that are not run, for each version.
-- `differences`: for each version and file, the lines of statements that differ on purpose, and for each the key of its reason.
-- `reasons`: the reasons.
+- `absent`: what scripts do not have, each with the key of its reason: functions, `debug.` for a table, `io.stdin=` for a value.
+  A statement that uses one is not compared, nor are those that use what it sets.
+- `files`: files and folders that are not run, for each version.
+- `differences`: for each version, file and key of a reason, the lines of statements that differ on purpose; `*` stands for all.
+- `reasons`: the reasons by their keys.
+- `calls`: see `calls.py`.
 
-A difference that is not listed is an error, and so is one that is listed and does not occur.
+A difference that is not listed is an error, and so is one that is listed and does not occur. With `--accept REASON` what is
+not listed is added under that key, and with `--prune` what does not occur is taken out: for review.
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 from statements import Names, names_of
@@ -46,6 +50,18 @@ class Unit:
     absent: set[str] = field(default_factory=set)
     passed: dict[int, int] = field(default_factory=dict)
     failed: dict[int, int] = field(default_factory=dict)
+
+    def add(self, error: str, absent: str, counts: str) -> None:
+        """Add a run, in the words of `harness.lua`."""
+        if error != "-":
+            self.errors.append(unquote(error, "latin-1"))
+        self.absent |= set(absent.split(",")) - {"-"}
+        for count in counts.split(",") if counts != "-" else []:
+            at, passed, failed = map(int, count.split(":"))
+            if passed:
+                self.passed[at] = self.passed.get(at, 0) + passed
+            if failed:
+                self.failed[at] = self.failed.get(at, 0) + failed
 
 
 @dataclass
@@ -73,16 +89,7 @@ def read(side: Side, told: str) -> int | None:
             line = int(words[0])
             if line:
                 open_units.pop()
-            unit = side.units.setdefault(line, Unit(line))
-            if words[1] != "-":
-                unit.errors.append(unquote(words[1], "latin-1"))
-            unit.absent |= set(words[2].split(",")) - {"-"}
-            for count in words[3].split(",") if words[3] != "-" else []:
-                at, passed, failed = map(int, count.split(":"))
-                if passed:
-                    unit.passed[at] = unit.passed.get(at, 0) + passed
-                if failed:
-                    unit.failed[at] = unit.failed.get(at, 0) + failed
+            side.units.setdefault(line, Unit(line)).add(*words[1:])
         elif kind == "loaded":
             side.broken = unquote(words[0], "latin-1") if words[0] != "-" else ""
         elif kind == "ended":
@@ -146,7 +153,10 @@ class Count:
     executed_here: int = 0
     needing: dict[str, int] = field(default_factory=dict)
     listed: dict[str, int] = field(default_factory=dict)
-    unlisted: list[str] = field(default_factory=list)
+    unlisted: list[tuple[str, str, str]] = field(default_factory=list)
+    """File, line, and how it differs."""
+    idle: list[tuple[str, str, str]] = field(default_factory=list)
+    """File, line and reason of what is listed and does not occur."""
 
 
 class Comparison:
@@ -193,7 +203,7 @@ class Comparison:
             return
         why = self.reason(stock.line, here)
         if why is None:
-            count.unlisted.append(f"{self.file}:{stock.line}: {how}")
+            count.unlisted.append((self.file, str(stock.line), how))
             return
         counts = count.listed if why[1] else count.needing
         counts[why[0]] = counts.get(why[0], 0) + len(held) - len(held_here)
@@ -204,9 +214,9 @@ class Comparison:
         for line, unit in sorted(stock.units.items()):
             self.statement(unit, here.units.get(line), here.ended.get(line))
         if here.broken != stock.broken:
-            self.count.unlisted.append(f"{self.file}: {here.broken or 'loads'}, stock {stock.broken or 'loads'}")
-        for line, reason in self.left.items():
-            self.count.unlisted.append(f"{self.file}:{line}: is listed as different ({reason}) and is not")
+            how = f"{here.broken or 'loads'}, stock {stock.broken or 'loads'}"
+            self.count.unlisted.append((self.file, "*", how))
+        self.count.idle += [(self.file, line, reason) for line, reason in self.left.items()]
 
 
 def report(version: str, count: Count) -> None:
@@ -214,41 +224,80 @@ def report(version: str, count: Count) -> None:
     print(f"Lua {version}: {count.files} files")
     print(f"  assertions that hold in stock Lua   {count.sites:6} sites, {count.executed:9} times")
     print(f"  of these, that hold here            {count.sites_here:6} sites, {count.executed_here:9} times")
-    for title, counts in (("that need what scripts do not have", count.needing), ("different on purpose", count.listed)):
+    for title, counts in (
+        ("that need what scripts do not have", count.needing),
+        ("different on purpose", count.listed),
+    ):
         print(f"  {title:35} {sum(counts.values()):6} sites")
         for name, number in sorted(counts.items(), key=lambda item: -item[1]):
             print(f"      {number:5}  {name}")
     print(f"  failing here only, and not listed   {len(count.unlisted):6} statements")
-    for row in count.unlisted:
-        print("      " + row)
+    for file, line, how in count.unlisted:
+        print(f"      {file}:{line}: {how}")
+    print(f"  listed, and not different           {len(count.idle):6} statements")
+    for file, line, reason in count.idle:
+        print(f"      {file}:{line} ({reason})")
     sys.stdout.flush()
+
+
+def listed_lines(known: dict[str, Any], version: str, file: str) -> dict[str, str]:
+    """Return the lines of a file that differ on purpose, each with the key of its reason."""
+    by_reason = known["differences"].get(version, {}).get(file, {})
+    return {line: reason for reason, lines in by_reason.items() for line in lines.split()}
+
+
+def run_suite(version: str, folder: Path, known: dict[str, Any], only: str, jobs: int) -> Count:
+    """Run a suite on both sides, and compare."""
+    skipped = known["files"].get(version, {})
+    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.lua"))
+    names = [n for n in names if not any(n == s or (s.endswith("/") and n.startswith(s)) for s in skipped)]
+    names = [n for n in names if only in n]
+    count = Count(files=len(names))
+    with ThreadPoolExecutor(jobs) as pool:
+        sides = [[pool.submit(run_side, version, where, folder, n) for where in ("stock", "here")] for n in names]
+        for file, (stock, here) in zip(names, sides, strict=True):
+            listed = listed_lines(known, version, file)
+            names_in = names_of((folder / file).read_bytes().decode("latin-1"), version)
+            Comparison(count, file, names_in, listed).run(stock.result(), here.result())
+    return count
+
+
+def rewrite(known: dict[str, Any], version: str, count: Count, accept: str | None, *, prune: bool) -> None:
+    """Change the list as the arguments ask for."""
+    files = known["differences"].setdefault(version, {})
+    changed = {file for file, _, _ in [*count.unlisted, *count.idle]}
+    for file in changed:
+        lines = listed_lines(known, version, file)
+        if accept is not None:
+            lines |= {line: accept for name, line, _ in count.unlisted if name == file}
+        if prune:
+            lines = {line: why for line, why in lines.items() if (file, line, why) not in count.idle}
+        files[file] = {
+            why: " ".join(sorted((line for line in lines if lines[line] == why), key=lambda line: (len(line), line)))
+            for why in sorted(set(lines.values()))
+        }
+    known["differences"][version] = {file: files[file] for file in sorted(files) if files[file]}
+    if accept is not None or prune:
+        KNOWN.write_text(json.dumps(known, indent=1, ensure_ascii=False) + "\n")
 
 
 def main() -> int:
     """Run the suites that the arguments name; 1 where one differs in what is not listed."""
     parser = argparse.ArgumentParser(description="Lua's official test suites, here and in stock Lua.")
     parser.add_argument("suites", nargs="+", metavar="VERSION=FOLDER", help="5.1=... to 5.5=..., luajit2.1=...")
-    parser.add_argument("--only", help="run the files whose names hold this text")
+    parser.add_argument("--only", default="", help="run the files whose names hold this text")
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--accept", metavar="REASON", help="list what is not listed, for this reason")
+    parser.add_argument("--prune", action="store_true", help="take out of the list what does not occur")
     options = parser.parse_args()
     known = json.loads(KNOWN.read_text())
     bad = 0
     for suite in options.suites:
         version, _, name = suite.partition("=")
-        folder = Path(name).resolve()
-        skipped = known["files"].get(version, {})
-        names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*.lua"))
-        names = [n for n in names if not any(n == s or (s.endswith("/") and n.startswith(s)) for s in skipped)]
-        names = [n for n in names if options.only is None or options.only in n]
-        count = Count(files=len(names))
-        with ThreadPoolExecutor(options.jobs) as pool:
-            sides = [[pool.submit(run_side, version, where, folder, n) for where in ("stock", "here")] for n in names]
-            for file, (stock, here) in zip(names, sides, strict=True):
-                listed = known["differences"].get(version, {}).get(file, {})
-                names = names_of((folder / file).read_bytes().decode("latin-1"), version)
-                Comparison(count, file, names, listed).run(stock.result(), here.result())
+        count = run_suite(version, Path(name).resolve(), known, options.only, options.jobs)
         report(version, count)
-        bad += len(count.unlisted)
+        rewrite(known, version, count, options.accept, prune=options.prune)
+        bad += len(count.unlisted) + len(count.idle)
     return 1 if bad else 0
 
 
