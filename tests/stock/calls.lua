@@ -33,8 +33,8 @@ local function mask(text)
   return (gsub(text, "builtin: %(hidden%)", "(hidden)"))
 end
 local function quoted(text)
-  text = gsub(mask(text), "[%c\127-\255\\]", function(c) return format("\\%03d", c:byte()) end)
-  return #text > 300 and format('"%s..."(%d)', text:sub(1, 300), #text) or '"' .. text .. '"'
+  local shown = gsub(mask(text:sub(1, 300)), "[%c\127-\255\\]", function(c) return format("\\%03d", c:byte()) end)
+  return #text > 300 and format('"%s..."(%d)', shown, #text) or '"' .. shown .. '"'
 end
 local function show(v, depth)
   local t = type(v)

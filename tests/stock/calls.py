@@ -27,7 +27,7 @@ MODULES = {
     "luajit2.1": "luajit21",
 }
 BATCH = 5000
-TIMEOUT_S = 120
+TIMEOUT_S = 600
 FUNCTIONS = {
     "assert": "**",
     "error": "si",
