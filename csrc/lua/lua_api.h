@@ -100,6 +100,7 @@ struct lua_Debug {
 #define LUA_TFUNCTION 6
 #define LUA_TUSERDATA 7
 #define LUA_TTHREAD 8
+#define LUA_TCDATA 10 /* LuaJIT's */
 #define LUA_MINSTACK 20
 #define LUA_GCSTOP 0
 #define LUA_GCRESTART 1
@@ -150,6 +151,7 @@ struct lua_Debug {
   X(const char *, lua_tolstring, (lua_State *, int, size_t *)) \
   X(void *, lua_touserdata, (lua_State *, int)) \
   X(lua_State *, lua_tothread, (lua_State *, int)) \
+  X(int, lua_iscfunction, (lua_State *, int)) \
   X(const void *, lua_topointer, (lua_State *, int)) \
   X(void, lua_pushnil, (lua_State *)) \
   X(void, lua_pushnumber, (lua_State *, lua_Number)) \
@@ -212,7 +214,6 @@ struct lua_Debug {
   X(void *, lua_newuserdata, (lua_State *, size_t)) \
   X(void, lua_getfenv, (lua_State *, int)) \
   X(int, lua_setfenv, (lua_State *, int)) \
-  X(int, lua_iscfunction, (lua_State *, int)) \
   X(void, lua_call, (lua_State *, int, int)) \
   X(int, lua_pcall, (lua_State *, int, int, int)) \
   X(int, lua_cpcall, (lua_State *, lua_CFunction, void *)) \
@@ -234,6 +235,7 @@ struct lua_Debug {
   X(int, luaJIT_setmode, (lua_State *, int, int))
 #else
 #define LG_API_51(X) \
+  X(lua_CFunction, lua_tocfunction, (lua_State *, int)) \
   X(lua_State *, lua_newstate, (lua_Alloc, void *)) \
   X(lua_Integer, luaL_checkinteger, (lua_State *, int))
 #define LG_API_JIT(X)
@@ -246,6 +248,7 @@ struct lua_Debug {
 #else /* 5.2 and later */
 #define LG_API_VERSION(X) \
   X(int, lua_absindex, (lua_State *, int)) \
+  X(lua_CFunction, lua_tocfunction, (lua_State *, int)) \
   X(int, lua_compare, (lua_State *, int, int, int)) \
   X(lua_Number, lua_tonumberx, (lua_State *, int, int *)) \
   X(lua_Integer, lua_tointegerx, (lua_State *, int, int *)) \

@@ -46,6 +46,7 @@
 #define LG_STOP_REFUSES_MEMORY (LG_LUA == 502) /* while the collector is stopped there is no emergency collection */
 #define LG_TABLES_HAVE_FINALIZERS LG_SINCE_52  /* lua_setmetatable() marks tables whose metatable has __gc */
 #define LG_RETRIES_REFUSED     LG_SINCE_52     /* an allocation that is refused is tried again after a collection */
+#define LG_RESUME_KNOWS_DEAD   LG_SINCE_54     /* an empty coroutine is dead only if it does not run */
 #define LG_NEWSTATE_TAKES_SEED LG_SINCE_55     /* lua_newstate() takes a seed for its hashes */
 #define LG_NEWSTATE_TAKES_OURS (LG_JIT != 20)  /* lua_newstate() takes an allocator of ours; LuaJIT 2.0 needs low addresses */
 #define LG_HAS_OWN_ALLOCATOR   (LG_JIT != 0)   /* luaL_newstate() makes a state with an allocator that lua_close() wants back */
@@ -69,7 +70,9 @@
 #define LG_INTS_FROM_DOUBLES   (LG_JIT != 0)   /* an int is made of a number by the C compiler, not by way of lua_Integer */
 #define LG_STRING_INDEX_WIDE   (LG_IS_PUC_51 || LG_LUA == 502) /* positions in a string are lua_Integer where others are int */
 #define LG_RESULTS_MOST        (LG_JIT ? (size_t)8001 : (size_t)INT_MAX) /* so many results of string.byte are too many */
-#define LG_TELLS_GIVEN_TYPE    LG_SINCE_53     /* "coroutine expected" says what was given */
+#define LG_COROUTINES_ARE_LUA  LG_IS_PUC_51    /* only a Lua function can be a coroutine */
+#define LG_TEXT_RESUMES_NORMAL (LG_JIT ? "cannot resume running coroutine" : "cannot resume normal coroutine")
+#define LG_TEXT_NO_COROUTINE   (LG_SINCE_53 ? "thread expected" : "coroutine expected")
 
 /* ---- base ---- */
 #define LG_HAS_RAWLEN          LG_SINCE_52     /* rawlen */
@@ -81,8 +84,7 @@
 #define LG_TOSTRING_CHECKED    LG_SINCE_53     /* __tostring must return a string */
 #define LG_TOSTRING_ANYTHING   (!LG_SINCE_52)  /* what __tostring returns is handed on, even a number */
 #define LG_HAS_TYPE_NAMES      LG_SINCE_53     /* a metatable's __name is its values' kind */
-#define LG_XPCALL_WANTS_VALUE  (!LG_SINCE_53 && !LG_JIT) /* xpcall() complains where there is no handler */
-#define LG_XPCALL_WANTS_FUNC   LG_SINCE_53     /* xpcall()'s handler must be a function */
+#define LG_XPCALL_IS_C         (!LG_JIT)       /* xpcall() is a C function */
 #if LG_JIT
 #define LG_TEXT_WRONG_MODE     "attempt to load chunk with wrong mode"
 #else
@@ -104,7 +106,7 @@
 #define LG_TEXT_REP_TOO_LARGE  (LG_JIT ? "string length overflow" : "resulting string too large")
 #define LG_CASE_IS_ASCII       (LG_JIT != 0)   /* upper and lower know ASCII's letters only, not the locale's */
 #define LG_TEXT_CHAR_BEYOND    (LG_SINCE_52 ? "value out of range" : "invalid value") /* an argument of char */
-#define LG_HAS_GFIND           (!LG_SINCE_52 && LG_JIT != 21) /* gfind, gmatch's older name */
+#define LG_HAS_GFIND           (!LG_SINCE_52 && LG_JIT != 21) /* gfind, gmatch by its older name */
 #define LG_FIND_FAILS_BEYOND   LG_SINCE_52     /* a search from beyond the end finds nothing, not even an empty match */
 #define LG_FIND_START_IS_INT   (LG_JIT == 21)  /* a start that is no int counts as the smallest */
 #define LG_SPECIALS_END_AT_NUL LG_HAS_GFIND    /* whether a pattern is plain text is seen by what stands before its first NUL */
@@ -165,6 +167,7 @@
 #define LG_TABLE_PLACE_WRAPS   LG_SINCE_54     /* they compare without signs */
 #define LG_REMOVE_PLACE_ARG    (LG_SINCE_54 ? 2 : 1) /* the argument that remove's complaint names */
 #define LG_TABLE_PLACE_IS_ANY  (LG_JIT == 21)  /* remove and move take any number for a position */
+#define LG_TABLE_IS_LUA        (LG_JIT == 21)  /* some functions are written in Lua: an argument that is not there is nil */
 #define LG_HAS_TABLE_MOVE      (LG_SINCE_53 || LG_JIT == 21) /* move */
 #define LG_HAS_MAXN            (LG_LUA <= 503) /* maxn; in 5.3 for compatibility */
 #define LG_HAS_FOREACH         (!LG_SINCE_52)  /* foreach, foreachi, getn and setn */
@@ -195,11 +198,13 @@
 #define LG_RANDOM_IS_FRESH     LG_SINCE_54     /* numbers differ from run to run; randomseed() has two seeds, and returns them */
 #define LG_RANDOM_TAKES_ZERO   LG_SINCE_54     /* random(0) is an integer of 64 random bits */
 #define LG_RANDOM_ANY_INTERVAL LG_SINCE_54     /* an interval may be larger than an integer */
+#define LG_RANDOM_IS_TAUS      (LG_JIT != 0)   /* random() is LuaJIT's own Tausworthe generator */
 #define LG_RANDOM_IS_UNCHECKED (LG_JIT != 0)   /* random() takes any interval and any number of arguments */
 #define LG_RANDOM_BOUNDS_ARE_INT LG_IS_PUC_51  /* random()'s bounds are ints */
 #define LG_RANDOMSEED_OPTIONAL (LG_JIT == 21)  /* randomseed() works without an argument */
 #define LG_MIN_TAKES_NAN       (LG_JIT != 0)   /* min and max: what is not before the best so far takes its place */
 #define LG_HAS_BIT             (LG_JIT != 0)   /* the bit library, whose functions want at least one argument */
+#define LG_BIT_TAKES_CDATA     (LG_JIT == 21)  /* its functions take 64-bit literals such as 1LL */
 #define LG_HAS_BIT32           (LG_LUA == 502) /* the bit32 library */
 #if LG_HAS_BIT
 #define LG_BIT_NAME            "bit"

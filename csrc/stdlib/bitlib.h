@@ -16,6 +16,7 @@ static int lg_bit_fold(lua_State *L) {
   int n = lua_gettop(L);
   for (int i = 1; i <= n; i++) {
     lg_poll(st, L);
+    if (LG_BIT_TAKES_CDATA && lua_type(L, i) == LUA_TCDATA) continue;
     lua_Number v = luaL_checknumber(L, i);
     if (lua_type(L, i) == LUA_TNUMBER) continue;
     lua_pushnumber(L, v);

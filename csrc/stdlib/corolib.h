@@ -14,10 +14,10 @@ static void lg_budget_arm(lua_State *L, struct lg_state *st);
 
 static lua_State *lg_checkco(lua_State *L) {
   lua_State *co = lua_tothread(L, 1);
-#if LG_TELLS_GIVEN_TYPE
-  if (co == NULL) luaL_error(L, "bad argument #1 (coroutine expected, got %s)", luaL_typename(L, 1));
+#if LG_HAS_TYPEERROR
+  if (co == NULL) luaL_typeerror(L, 1, "thread");
 #else
-  luaL_argcheck(L, co != NULL, 1, "coroutine expected");
+  luaL_argcheck(L, co != NULL, 1, LG_TEXT_NO_COROUTINE);
 #endif
   return co;
 }
@@ -32,11 +32,13 @@ static const char *lg_not_resumable(lua_State *L, lua_State *co) {
   if (co == L) return "cannot resume running coroutine";
   if (lua_status(co) == LUA_YIELD) return NULL;
   if (lua_status(co) != LUA_OK) return "cannot resume dead coroutine";
-  if (lua_getstack(co, 0, &ar) > 0) return "cannot resume normal coroutine";
+  if (lua_getstack(co, 0, &ar) > 0) return LG_TEXT_RESUMES_NORMAL;
   return lua_gettop(co) == 0 ? "cannot resume dead coroutine" : NULL;
 #else
   (void)L;
-  return lua_status(co) == LUA_OK && lua_gettop(co) == 0 ? "cannot resume dead coroutine" : NULL;
+  lua_Debug ar;
+  if (lua_status(co) != LUA_OK || lua_gettop(co) != 0) return NULL;
+  return LG_RESUME_KNOWS_DEAD && lua_getstack(co, 0, &ar) ? NULL : "cannot resume dead coroutine";
 #endif
 }
 
@@ -215,7 +217,11 @@ static int lg_auxwrap(lua_State *L) {
 
 /* coroutine.wrap: upvalue 1 is the stock coroutine.create. */
 static int lg_co_wrap(lua_State *L) {
+#if LG_COROUTINES_ARE_LUA
+  luaL_argcheck(L, lua_isfunction(L, 1) && !lua_iscfunction(L, 1), 1, "Lua function expected");
+#else
   luaL_checktype(L, 1, LUA_TFUNCTION);
+#endif
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_pushvalue(L, 1);
   lua_call(L, 1, 1);

@@ -2,10 +2,10 @@
  *
  * Contract: C functions that hostile scripts call, each on the run's thread inside the guarded call.
  *
- * A function that belongs to the library may be written in Lua: some of LuaJIT's own are. Its environment is neither shown nor
- * changed: it counts as a C function. It is told by that environment, the globals
- * that the library was made in. No script can get hold of that table, so no script can make a function look like one of these. A
- * name would not do, because a script names its chunks as it likes. */
+ * A function that belongs to the library may be written in Lua: some of LuaJIT's own are, and so is what wraps an error handler
+ * (xpcall.h). Its environment is neither shown nor changed: it counts as a C function. It is told by that environment, the
+ * globals that the library was made in. No script can get hold of that table, so no script can make a function look like one of
+ * these. A name would not do, because a script names its chunks as it likes. */
 #ifndef LG_STDLIB_FENV_H
 #define LG_STDLIB_FENV_H
 

@@ -345,18 +345,22 @@ static int lg_str_gsub(lua_State *L) {
   return 2;
 }
 
-/* Add the functions to the table on the top of the stack. gfind is gmatch's older name, in 5.1 and LuaJIT 2.0. */
+/* Add the functions to the table on the top of the stack. */
 static void lg_open_match(lua_State *L) {
   static const struct lg_reg list[] = {
-      {"find", lg_str_find},    {"match", lg_str_match}, {"gmatch", lg_str_gmatch}, {"gsub", lg_str_gsub},
-#if LG_HAS_GFIND
-      {"gfind", lg_str_gmatch},
-#endif
+      {"find", lg_str_find},
+      {"match", lg_str_match},
+      {"gmatch", lg_str_gmatch},
+      {"gsub", lg_str_gsub},
   };
   for (size_t i = 0; i < sizeof list / sizeof list[0]; i++) {
     lua_pushcfunction(L, list[i].f);
     lua_setfield(L, -2, list[i].name);
   }
+#if LG_HAS_GFIND
+  (void)lua_getfield(L, -1, "gmatch");
+  lua_setfield(L, -2, "gfind");
+#endif
 }
 
 #endif

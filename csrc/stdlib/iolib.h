@@ -178,8 +178,14 @@ static void lg_offer_list(lua_State *L, const struct lg_reg *list, size_t n) {
 /* Make the metatable of this run's streams, and the table that scripts see in its place: both with the same methods. */
 static void lg_streams_open(lua_State *L) {
   static const struct lg_reg methods[] = {
-      {"close", lg_stream_close}, {"flush", lg_stream_flush},     {"lines", lg_stream_lines}, {"read", lg_stream_read},
-      {"seek", lg_stream_seek},   {"setvbuf", lg_stream_setvbuf}, {"write", lg_stream_write}};
+      {"close", LG_CLOSE_IS_SHARED ? lg_io_close : lg_stream_close},
+      {"flush", lg_stream_flush},
+      {"lines", lg_stream_lines},
+      {"read", lg_stream_read},
+      {"seek", lg_stream_seek},
+      {"setvbuf", lg_stream_setvbuf},
+      {"write", lg_stream_write},
+  };
   lua_createtable(L, LG_SLOT_OUTPUT, 5);
   int meta = lua_gettop(L);
   lua_createtable(L, 0, 3);

@@ -3,8 +3,9 @@
  *
  * Contract: C functions that hostile scripts call, each on the run's thread inside the guarded call.
  * - random and randomseed belong to the run: the state is struct lg_state's, never the C library's rand(), which every
- *   thread and every engine of the process shares. The generator is xoshiro256** in every version (Lua 5.4's own:
- *   there the same seeds give the same numbers as stock Lua); arguments, ranges and errors are the version's own.
+ *   thread and every engine of the process shares. Arguments, ranges and errors are the version's own. The generator is
+ *   xoshiro256**, Lua 5.4's own, or LuaJIT's combined Tausworthe generator in LuaJIT: in these Luas the same seeds give the
+ *   same numbers as in stock Lua. From 5.1 to 5.3 stock Lua's numbers are those of the C library's rand().
  * - lg_random_begin() starts a run. Up to 5.3 and in LuaJIT each run begins with the same numbers, as a fresh stock
  *   interpreter does; from 5.4 on with other ones. The seeds that 5.4's randomseed() returns hold the time, no address.
  *   Nothing here is fit for secrets.
@@ -18,6 +19,38 @@
 #include "../os/clock.h"
 #include "args.h"
 
+#if LG_RANDOM_IS_TAUS
+/* Four shift registers, whose outputs are joined (L'Ecuyer's tables of such generators, 1999, k = 223). Register i has
+ * width[i] bits, at the upper end of its word. */
+static const unsigned lg_random_width[4] = {63, 58, 55, 47};
+
+static uint64_t lg_random_next(uint64_t *s) {
+  static const unsigned tap[4] = {31, 19, 24, 21};
+  static const unsigned step[4] = {18, 28, 7, 8};
+  uint64_t joined = 0;
+  for (int i = 0; i < 4; i++) {
+    uint64_t kept = s[i] & (UINT64_MAX << (64 - lg_random_width[i]));
+    uint64_t mixed = (s[i] << tap[i] ^ s[i]) >> (lg_random_width[i] - step[i]);
+    s[i] = mixed ^ kept << step[i];
+    joined ^= s[i];
+  }
+  return joined;
+}
+
+/* The state for a seed, as LuaJIT makes it. No register may be zero. */
+static void lg_random_seed_number(uint64_t *s, lua_Number seed) {
+  for (int i = 0; i < 4; i++) {
+    const uint64_t least = (uint64_t)1 << (64 - lg_random_width[i]);
+    seed = seed * 3.14159265358979323846 + 2.7182818284590452354;
+    memcpy(&s[i], &seed, sizeof s[i]);
+    if (s[i] < least) s[i] += least;
+  }
+  for (int i = 0; i < 10; i++) (void)lg_random_next(s);
+}
+
+/* A double in [0, 1) from the lower 52 bits. */
+static lua_Number lg_random_float(uint64_t v) { return (lua_Number)(v & (UINT64_MAX >> 12)) * 0x1p-52; }
+#else
 static uint64_t lg_rotate_left(uint64_t v, int by) { return v << by | v >> (64 - by); }
 
 static uint64_t lg_random_next(uint64_t *s) {
@@ -41,6 +74,10 @@ static void lg_random_seed(uint64_t *s, uint64_t seed1, uint64_t seed2) {
   for (int i = 0; i < 16; i++) (void)lg_random_next(s);
 }
 
+/* A double in [0, 1) from the upper 53 bits. */
+static lua_Number lg_random_float(uint64_t v) { return (lua_Number)(v >> 11) * 0x1p-53; }
+#endif
+
 #if LG_RANDOM_IS_FRESH
 /* A number that differs from call to call and from process to process: the clock, spread over 64 bits by splitmix64's
  * finishing steps. */
@@ -58,13 +95,13 @@ static uint64_t lg_random_fresh(void) {
 static void lg_random_begin(struct lg_state *st) {
 #if LG_RANDOM_IS_FRESH
   lg_random_seed(st->random, lg_random_fresh(), lg_random_fresh());
+#elif LG_RANDOM_IS_TAUS
+  static const uint64_t of_zero[4] = {0xa0d277570a345b8c, 0x764a296c5d4aa64f, 0x51220704070adeaa, 0x2a2717b5a7b7b927};
+  memcpy(st->random, of_zero, sizeof of_zero); /* what lg_random_seed_number() makes of 0 */
 #else
   lg_random_seed(st->random, 0, 0);
 #endif
 }
-
-/* A double in [0, 1) from the upper 53 bits. */
-static lua_Number lg_random_float(uint64_t v) { return (lua_Number)(v >> 11) * 0x1p-53; }
 
 #if LG_HAS_INTEGERS
 /* An integer in [0, n], each equally likely; v is the first try. */
@@ -148,14 +185,14 @@ static int lg_math_randomseed(lua_State *L) {
   lua_pushinteger(L, (lua_Integer)seed1);
   lua_pushinteger(L, (lua_Integer)seed2);
   return 2;
+#elif LG_RANDOM_IS_TAUS
+  int given = !LG_RANDOMSEED_OPTIONAL || lua_gettop(L) > 0;
+  lg_random_seed_number(st->random, given ? luaL_checknumber(L, 1) : lg_random_float(lg_random_next(st->random)));
+  return 0;
 #else
+  lua_Number n = luaL_checknumber(L, 1);
   uint64_t seed = 0;
-  if (LG_RANDOMSEED_OPTIONAL && lua_gettop(L) == 0) {
-    seed = lg_random_next(st->random);
-  } else {
-    lua_Number n = luaL_checknumber(L, 1);
-    memcpy(&seed, &n, sizeof seed);
-  }
+  memcpy(&seed, &n, sizeof seed);
   lg_random_seed(st->random, seed, 0);
   return 0;
 #endif

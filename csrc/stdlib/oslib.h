@@ -190,11 +190,11 @@ static const char *lg_date_conversion(lua_State *L, const char *p, const char *e
   for (int i = 0; i < 2 && p < end && isdigit((unsigned char)*p); i++) p++;
   if (p + 1 < end && (*p == 'E' || *p == 'O')) p++;
 #endif
-  if (p == end || !isprint((unsigned char)*p) || (p == start && (*p == 'E' || *p == 'O'))) {
+  if (p == start && (p == end || !isprint((unsigned char)*p) || *p == 'E' || *p == 'O')) {
     item[0] = '\0';
     return start;
   }
-  size_t n = (size_t)(p - start) + 1;
+  size_t n = (size_t)(p - start) + (p < end); /* a width without a conversion is the C library's too */
   p = start;
 #endif
   item[0] = '%';

@@ -5,7 +5,13 @@
 #ifndef LG_STDLIB_TABLIB51_H
 #define LG_STDLIB_TABLIB51_H
 
+/* The arguments as a function with n parameters has them. */
+static void lg_parameters(lua_State *L, int n) {
+  if (LG_TABLE_IS_LUA) lua_settop(L, n);
+}
+
 static int lg_tab_getn(lua_State *L) {
+  lg_parameters(L, 1);
   lua_pushinteger(L, lg_table_length(L, LG_TAB_R));
   return 1;
 }
@@ -24,6 +30,7 @@ static int lg_foreach_call(lua_State *L, int keep_key) {
 
 static int lg_tab_foreach(lua_State *L) {
   struct lg_state *st = lg_state_of(L);
+  lg_parameters(L, 2);
   luaL_checktype(L, 1, LUA_TTABLE);
   luaL_checktype(L, 2, LUA_TFUNCTION);
   lua_pushnil(L);
@@ -36,6 +43,7 @@ static int lg_tab_foreach(lua_State *L) {
 
 static int lg_tab_foreachi(lua_State *L) {
   struct lg_state *st = lg_state_of(L);
+  lg_parameters(L, 2);
   luaL_checktype(L, 1, LUA_TTABLE);
   luaL_checktype(L, 2, LUA_TFUNCTION);
   int n = lg_length(L);
@@ -57,6 +65,7 @@ static void lg_copy_element(lua_State *L, int a, lua_Number to, int b, lua_Numbe
 
 static int lg_tab_remove(lua_State *L) {
   struct lg_state *st = lg_state_of(L);
+  lg_parameters(L, 2);
   lua_Number n = lg_table_length(L, LG_TAB_RW);
   lua_Number pos = n;
   if (lua_isnoneornil(L, 2)) {
@@ -65,7 +74,6 @@ static int lg_tab_remove(lua_State *L) {
     pos = luaL_checknumber(L, 2);
     if (!(pos >= 1 && pos <= n)) return 0;
   }
-  lua_settop(L, 2);
   lg_geti(L, 1, lg_clip_int(pos));
   for (lua_Number i = pos + 1; i <= n; i++) {
     lg_poll(st, L);
@@ -78,16 +86,16 @@ static int lg_tab_remove(lua_State *L) {
 
 static int lg_tab_move(lua_State *L) {
   struct lg_state *st = lg_state_of(L);
+  lg_parameters(L, 5);
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_Number from = luaL_checknumber(L, 2);
   lua_Number end = luaL_checknumber(L, 3);
   lua_Number to = luaL_checknumber(L, 4);
-  if (lua_isnoneornil(L, 5)) {
-    lua_settop(L, 4);
+  if (lua_isnil(L, 5)) {
     lua_pushvalue(L, 1);
+    lua_replace(L, 5);
   }
   luaL_checktype(L, 5, LUA_TTABLE);
-  lua_settop(L, 5);
   if (!(end >= from)) return 1;
   lua_Number by = to - from;
   if (to > end || to <= from || !lua_compare(L, 1, 5, LUA_OPEQ)) {

@@ -100,6 +100,7 @@ def test_streams_write_numbers_as_the_version_does(engine: LuaEngine, tmp_path: 
         "return io.stdout:close()",
         "return io.close()",
         "return io.stderr:close()",
+        "return pcall(io.stdout.close)",
         "return type(io.stdout), type(getmetatable(io.stdout)), type(getmetatable(io.stdout).__index.write)",
         "return pcall(io.write, {})",
         "return pcall(io.stdout.write, 5)",

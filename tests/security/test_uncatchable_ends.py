@@ -273,6 +273,32 @@ def test_engine_says_why_it_has_no_hard_stop(make_engine: Callable[..., LuaEngin
     assert engine.execute_script("return 1").stopped is None
 
 
+FUNCTIONS = """
+    local names = {}
+    for _, library in ipairs({'_G', 'string', 'table', 'math', 'os', 'coroutine', 'utf8', 'bit', 'bit32'}) do
+        for name, f in pairs(_G[library] or {}) do
+            if type(f) == 'function' then names[#names + 1] = library .. '.' .. name end
+        end
+    end
+    return names
+"""
+
+
+def test_no_function_as_error_handler_outlives_a_deadline(make_engine: Callable[..., LuaEngine], lua: str) -> None:
+    """A handler that is a C function is called as it is, where no hook runs: none goes on, and no host function is called."""
+    called: list[object] = []
+    names = list(make_engine(lua).execute_script(FUNCTIONS).raise_for_error().output)
+    assert len(names) > 60
+    engine = make_engine(lua, timeout_ms=10, hard_stop=False, functions={"host": called.append})
+    handlers = [*names, "host", "coroutine.wrap(function() while true do end end)", "string.gmatch('aaa', 'a')"]
+    for handler in handlers:
+        script = f"local f = {handler} xpcall(function() while true do end end, f) while true do end"
+        result = engine.execute_script(script)
+        assert isinstance(result.error, ScriptTimeoutError), handler
+        assert result.logs == ()
+    assert called == []
+
+
 @pytest.mark.parametrize("name", ["pcall loop", "handler of the interrupt loops", "coroutines in coroutines"])
 def test_interrupt_cannot_be_outlived(
     make_engine: Callable[..., LuaEngine],
