@@ -1,17 +1,19 @@
 /* The os library of the sandbox: time, and the environment the host chose. Compiled once per Lua version; include after
  * strbuf.h.
  *
- * Contract: C functions that hostile scripts call, each on the run's thread inside the guarded call. clock and
- * difftime are the stock functions (each does a bounded piece of work); date and time are written anew, because their
- * work grows with a format and with numerals that the script makes; getenv sees only struct lg_state's pairs, never the
- * process. */
+ * Contract: C functions that hostile scripts call, each on the run's thread inside the guarded call. difftime is the stock
+ * function (it does a bounded piece of work); date and time are written anew, because their work grows with a format and
+ * with numerals that the script makes; getenv sees only struct lg_state's pairs, never the process. time, date and clock
+ * read the clock that the host gave, where it gave one (guard/host.h). */
 #ifndef LG_STDLIB_OSLIB_H
 #define LG_STDLIB_OSLIB_H
 
 #include <ctype.h>
+#include <math.h>
 #include <string.h>
 #include <time.h>
 
+#include "../guard/host_call.h"
 #include "args.h"
 #include "strbuf.h"
 
@@ -29,6 +31,46 @@ static int lg_os_getenv(lua_State *L) {
   return 1;
 }
 
+/* A run begins that may read the clock. */
+static void lg_clock_begin(struct lg_state *st) { st->host.clock.begun = 0; }
+
+static int lg_clock_is_given(const struct lg_state *st) {
+  return st->host.clock.frozen || st->host.clock_function != 0;
+}
+
+/* Seconds since the epoch by the clock that the host gave. Raises what its function raises. */
+static double lg_clock_read(lua_State *L, struct lg_state *st) {
+  struct lg_clock *clock = &st->host.clock;
+  double now = clock->seconds;
+  if (st->host.clock_function != 0) {
+    lg_host_ask(L, st, st->host.clock_function, 0, NULL, 0);
+    const struct lg_buf *result = &st->host.result;
+    if (result->len != 1 + sizeof now || result->data[0] != LG_W_FLOAT) luaL_error(L, "the clock gave no number");
+    memcpy(&now, result->data + 1, sizeof now);
+  }
+  if (!clock->begun) clock->origin = now;
+  clock->begun = 1;
+  return now;
+}
+
+/* The whole seconds of now. */
+static time_t lg_os_now(lua_State *L) {
+  struct lg_state *st = lg_state_of(L);
+  return lg_clock_is_given(st) ? (time_t)floor(lg_clock_read(L, st)) : time(NULL);
+}
+
+/* By a clock that was given: what has passed on it since the run first read it. */
+static int lg_os_clock(lua_State *L) {
+  struct lg_state *st = lg_state_of(L);
+  if (!lg_clock_is_given(st)) {
+    lua_pushnumber(L, (lua_Number)clock() / (lua_Number)CLOCKS_PER_SEC);
+    return 1;
+  }
+  double now = lg_clock_read(L, st);
+  lua_pushnumber(L, (lua_Number)(now - st->host.clock.origin));
+  return 1;
+}
+
 /* The calendar of a moment. 0, or -1 when the C library cannot express it. Thread-safe. */
 static int lg_calendar(time_t when, int utc, struct tm *out) {
 #ifdef _WIN32
@@ -40,7 +82,7 @@ static int lg_calendar(time_t when, int utc, struct tm *out) {
 
 /* The moment given as argument 2, else now. */
 static time_t lg_date_argument(lua_State *L) {
-  if (lua_isnoneornil(L, 2)) return time(NULL);
+  if (lua_isnoneornil(L, 2)) return lg_os_now(L);
 #if LG_HAS_INTEGERS
   lua_Integer t = luaL_checkinteger(L, 2);
   luaL_argcheck(L, (lua_Integer)(time_t)t == t, 2, "time out-of-bounds");
@@ -128,7 +170,7 @@ static void lg_time_fields(lua_State *L, struct tm *tm) {
 static int lg_os_time(lua_State *L) {
   time_t t;
   if (lua_isnoneornil(L, 1)) {
-    t = time(NULL);
+    t = lg_os_now(L);
   } else {
     struct tm tm;
     memset(&tm, 0, sizeof tm);
@@ -254,7 +296,7 @@ static int lg_os_date(lua_State *L) {
 /* Push the os library. */
 static void lg_open_os(lua_State *L) {
   static const struct lg_reg list[] = {
-      {"clock", NULL}, {"date", lg_os_date}, {"difftime", NULL}, {"getenv", lg_os_getenv}, {"time", lg_os_time},
+      {"clock", lg_os_clock}, {"date", lg_os_date}, {"difftime", NULL}, {"getenv", lg_os_getenv}, {"time", lg_os_time},
   };
   lg_lib_new(L, luaopen_os, "os", list, sizeof list / sizeof list[0]);
 }

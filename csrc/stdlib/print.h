@@ -4,6 +4,7 @@
 #ifndef LG_STDLIB_PRINT_H
 #define LG_STDLIB_PRINT_H
 
+#include "../guard/host_call.h"
 #include "../guard/poll.h"
 #include "../guard/wire.h"
 #include "../os/clock.h"
@@ -12,8 +13,9 @@
 /* Wall-clock seconds, for log entries: what time.time() gives. */
 static double lg_wall_seconds(void) { return (double)lg_wall_ns() * 1e-9; }
 
-/* Record one log entry whose message is the strings at first..top joined by tabs. Entries beyond the bounds are dropped
- * whole and counted, so that a log never shows half a line. */
+/* Record one log entry whose message is the strings at first..top joined by tabs, and hand it to the host where that wants each as
+ * it comes. Entries beyond the bounds are dropped whole and counted, so that a log never shows half a line. Raises what a host
+ * function raises; the entry is recorded then. */
 static void lg_log_entry(lua_State *L, struct lg_state *st, const char *level, size_t level_len, int first) {
   int top = lua_gettop(L);
   size_t total = 0;
@@ -27,6 +29,7 @@ static void lg_log_entry(lua_State *L, struct lg_state *st, const char *level, s
   }
   double now = lg_wall_seconds();
   struct lg_buf *b = &st->answer.logs;
+  size_t begin = b->len;
   (void)lg_wire_word(b, LG_W_FLOAT, &now); /* cannot fail: room was reserved */
   (void)lg_wire_str(b, level, level_len);
   uint64_t n64 = total;
@@ -39,6 +42,7 @@ static void lg_log_entry(lua_State *L, struct lg_state *st, const char *level, s
   }
   st->answer.log_entries++;
   st->answer.log_bytes += total;
+  if (st->host.log_function != 0) lg_host_ask(L, st, st->host.log_function, 3, b->data + begin, b->len - begin);
 }
 
 /* Put the text of the argument at idx in its place. Before 5.3 a __tostring may return anything. */
