@@ -20,6 +20,9 @@ from luagauge.results import LogEntry
 LUA_VERSIONS = ("5.1", "5.2", "5.3", "5.4", "5.5", "luajit2.0", "luajit2.1")
 """The names that `ScriptConfig.lua` takes. `luagauge doctor` says which of them are there."""
 
+SEEDS = (-(1 << 63), (1 << 64) - 1)
+"""The least and the largest `ScriptConfig.random_seed`: what 64 bits hold, with a sign or without."""
+
 _LUA_WORDS = frozenset(
     [
         "and",
@@ -55,7 +58,6 @@ _GLOBALS_WITH_A_MEANING = frozenset(["_ENV", "_G", "context", "result"])  # a fu
 _MAX_COUNT = (1 << 62) - 1
 _MAX_MB = 1 << 43  # 2**63 bytes
 _MAX_MS = 1e12  # 31 years
-_SEEDS = (-(1 << 63), (1 << 64) - 1)  # what 64 bits hold, with a sign or without
 _YEAR_1, _YEAR_9999 = -62135596800, 253402300799  # the first second and the last, in UTC
 
 
@@ -323,7 +325,7 @@ def _check_seed(value: object) -> None:
     """Refuse anything but a whole number of 64 bits, or None."""
     if value is None:
         return
-    least, most = _SEEDS
+    least, most = SEEDS
     if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
         raise ConfigurationError("random_seed", value, f"give a whole number from {least} to {most}, or None")
 
