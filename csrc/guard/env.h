@@ -35,17 +35,8 @@ static void lg_push_empty_context(lua_State *L) {
   }
 }
 
-/* What a run begins with of the libraries that keep something between calls. */
-static void lg_begin_library(struct lg_state *st, int global) {
-  if (global == LG_GLOBAL_math)
-    lg_random_begin(st);
-  else
-    lg_clock_begin(st);
-}
-
 /* Push the globals of one run and make them the state's. */
 static void lg_env_push(lua_State *L, struct lg_state *st, uint64_t globals) {
-  static const uint64_t keeping = (uint64_t)1 << LG_GLOBAL_math | (uint64_t)1 << LG_GLOBAL_os;
   lua_createtable(L, 0, 8 + st->host.function_count);
   int env = lua_gettop(L);
   (void)lua_rawgeti(L, LUA_REGISTRYINDEX, st->refs.env);
@@ -53,7 +44,8 @@ static void lg_env_push(lua_State *L, struct lg_state *st, uint64_t globals) {
     if ((globals >> i & 1) == 0) continue;
     (void)lua_rawgeti(L, env + 1, i + 1);
     if (lua_istable(L, -1)) lg_copy_library(L);
-    if ((keeping >> i & 1) != 0) lg_begin_library(st, i);
+    if (i == LG_GLOBAL_math) lg_random_begin(st);
+    if (i == LG_GLOBAL_os) lg_clock_begin(st);
     lua_setfield(L, env, lg_globals[i]);
   }
   lua_settop(L, env);
