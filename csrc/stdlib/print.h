@@ -13,9 +13,15 @@
 /* Wall-clock seconds, for log entries: what time.time() gives. */
 static double lg_wall_seconds(void) { return (double)lg_wall_ns() * 1e-9; }
 
-/* Record one log entry whose message is the strings at first..top joined by tabs, and hand it to the host where that wants each as
- * it comes. Entries beyond the bounds are dropped whole and counted, so that a log never shows half a line. Raises what a host
- * function raises; the entry is recorded then. */
+/* Hand the entry that begins at `begin` in the logs to the host, where it wants each as it comes. Raises what a host function
+ * raises. */
+static void lg_log_hand_on(lua_State *L, struct lg_state *st, size_t begin) {
+  const struct lg_buf *b = &st->answer.logs;
+  if (st->host.log_function != 0) lg_host_ask(L, st, st->host.log_function, 3, b->data + begin, b->len - begin);
+}
+
+/* Record one log entry whose message is the strings at first..top joined by tabs, and hand it on. Entries beyond the bounds are
+ * dropped whole and counted, so that a log never shows half a line. */
 static void lg_log_entry(lua_State *L, struct lg_state *st, const char *level, size_t level_len, int first) {
   int top = lua_gettop(L);
   size_t total = 0;
@@ -42,7 +48,7 @@ static void lg_log_entry(lua_State *L, struct lg_state *st, const char *level, s
   }
   st->answer.log_entries++;
   st->answer.log_bytes += total;
-  if (st->host.log_function != 0) lg_host_ask(L, st, st->host.log_function, 3, b->data + begin, b->len - begin);
+  lg_log_hand_on(L, st, begin);
 }
 
 /* Put the text of the argument at idx in its place. Before 5.3 a __tostring may return anything. */
