@@ -13,15 +13,16 @@
 /* Wall-clock seconds, for log entries: what time.time() gives. */
 static double lg_wall_seconds(void) { return (double)lg_wall_ns() * 1e-9; }
 
-/* Hand the entry that begins at `begin` in the logs to the host, where it wants each as it comes. Raises what a host function
- * raises. */
+/* Hand the entry that begins at `begin` in the logs to the host, where it wants each as it comes; where the entry was dropped, there
+ * is none. Call it when all is done that an entry takes: it raises what a host function raises. */
 static void lg_log_hand_on(lua_State *L, struct lg_state *st, size_t begin) {
   const struct lg_buf *b = &st->answer.logs;
-  if (st->host.log_function != 0) lg_host_ask(L, st, st->host.log_function, 3, b->data + begin, b->len - begin);
+  if (st->host.log_function == 0 || b->len == begin) return;
+  lg_host_ask(L, st, st->host.log_function, 3, b->data + begin, b->len - begin);
 }
 
-/* Record one log entry whose message is the strings at first..top joined by tabs, and hand it on. Entries beyond the bounds are
- * dropped whole and counted, so that a log never shows half a line. */
+/* Record one log entry whose message is the strings at first..top joined by tabs. Entries beyond the bounds are dropped
+ * whole and counted, so that a log never shows half a line. */
 static void lg_log_entry(lua_State *L, struct lg_state *st, const char *level, size_t level_len, int first) {
   int top = lua_gettop(L);
   size_t total = 0;
@@ -35,7 +36,6 @@ static void lg_log_entry(lua_State *L, struct lg_state *st, const char *level, s
   }
   double now = lg_wall_seconds();
   struct lg_buf *b = &st->answer.logs;
-  size_t begin = b->len;
   (void)lg_wire_word(b, LG_W_FLOAT, &now); /* cannot fail: room was reserved */
   (void)lg_wire_str(b, level, level_len);
   uint64_t n64 = total;
@@ -48,7 +48,6 @@ static void lg_log_entry(lua_State *L, struct lg_state *st, const char *level, s
   }
   st->answer.log_entries++;
   st->answer.log_bytes += total;
-  lg_log_hand_on(L, st, begin);
 }
 
 /* Put the text of the argument at idx in its place. Before 5.3 a __tostring may return anything. */
@@ -65,7 +64,9 @@ static int lg_print(lua_State *L) {
     lg_poll(st, L);
     lg_make_text(L, i, "print");
   }
+  size_t begin = st->answer.logs.len;
   lg_log_entry(L, st, "print", 5, 1);
+  lg_log_hand_on(L, st, begin);
   return 0;
 }
 
@@ -81,7 +82,9 @@ static int lg_log(lua_State *L) {
     lg_poll(st, L);
     lg_make_text(L, i, "log");
   }
+  size_t begin = st->answer.logs.len;
   lg_log_entry(L, st, level, n, 2);
+  lg_log_hand_on(L, st, begin);
   return 0;
 }
 
