@@ -169,7 +169,9 @@ static void lg_time_fields(lua_State *L, struct tm *tm) {
 
 static int lg_os_time(lua_State *L) {
   time_t t;
+  int is_sure = 0; /* -1 is a moment too */
   if (lua_isnoneornil(L, 1)) {
+    is_sure = lg_clock_is_given(lg_state_of(L));
     t = lg_os_now(L);
   } else {
     struct tm tm;
@@ -181,10 +183,10 @@ static int lg_os_time(lua_State *L) {
     if (LG_TIME_NORMALIZES) lg_date_fields(L, &tm); /* as mktime() has made them proper */
   }
 #if LG_DATE_RAISES
-  if (t == (time_t)-1) return luaL_error(L, "time result cannot be represented in this installation");
+  if (t == (time_t)-1 && !is_sure) return luaL_error(L, "time result cannot be represented in this installation");
   lua_pushinteger(L, (lua_Integer)t);
 #else
-  if (t == (time_t)-1)
+  if (t == (time_t)-1 && !is_sure)
     lua_pushnil(L);
   else
     lua_pushnumber(L, (lua_Number)t);
