@@ -37,6 +37,8 @@ struct lg_engine {
   int raise_on_probe_error;
   int no_hard_stop;
   struct lg_request limits; /* what every run has in common */
+  struct lg_seed seed;      /* what the state is opened with: this, and whether its clock is frozen */
+  struct lg_clock clock;
   struct lg_buf context;
 };
 

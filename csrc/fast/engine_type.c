@@ -41,6 +41,8 @@ static int open_state(struct lg_engine *engine, const struct lg_ops *ops, PyObje
         core->state_new(ops, (int)PyTuple_Size(engine->names), names, (int)(PyTuple_Size(environment) / 2), pairs);
     if (st != NULL) {
       st->ending.no_hard_stop = engine->no_hard_stop;
+      st->host.seed = engine->seed;
+      st->host.clock = engine->clock;
     }
     const struct lg_opening how = opening_of(engine);
     int status = st == NULL ? LG_NO_MEMORY : ops->open(st, &how);

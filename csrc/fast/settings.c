@@ -9,7 +9,9 @@ enum kind {
   SIZE,   /* a whole number: size_t */
   FLAG,   /* True or False: int */
   UNLESS, /* True or False: int, the other way round */
-  RAISE   /* "raise" or another text: int, whether it is the former */
+  RAISE,  /* "raise" or another text: int, whether it is the former */
+  SEED,   /* a whole number of 64 bits, or None: struct lg_seed */
+  CLOCK   /* a number of seconds, a datetime, a callable or None: struct lg_clock, frozen for the former two */
 };
 
 struct setting {
@@ -27,6 +29,8 @@ static const struct setting of_config[] = {
     {"max_output_size", SIZE, offsetof(struct lg_engine, limits.max_output)},
     {"max_log_size", SIZE, offsetof(struct lg_engine, limits.max_log_bytes)},
     {"max_log_entries", SIZE, offsetof(struct lg_engine, limits.max_log_entries)},
+    {"random_seed", SEED, offsetof(struct lg_engine, seed)},
+    {"clock", CLOCK, offsetof(struct lg_engine, clock)},
     {"hard_stop", UNLESS, offsetof(struct lg_engine, no_hard_stop)},
 };
 
@@ -49,6 +53,35 @@ static long long in_units(PyObject *value, double unit) {
   return amount < 1 ? 1 : (long long)amount;
 }
 
+static struct lg_seed seed_of(PyObject *value) {
+  struct lg_seed seed = {0, 0, 0};
+  if (value != Py_None) {
+    seed = (struct lg_seed){1, PyLong_AsUnsignedLongLongMask(value), PyLong_AsDouble(value)};
+  }
+  return seed;
+}
+
+/* A callable is a function of the host's (LG_CLOCK_NAME), and no matter of this. */
+static struct lg_clock clock_of(PyObject *value) {
+  struct lg_clock clock = {0, 0, 0, 0};
+  if (value == Py_None || PyCallable_Check(value)) {
+    return clock;
+  }
+  PyObject *seconds = NULL;
+  if (PyFloat_Check(value) || PyLong_Check(value)) {
+    seconds = value;
+    Py_INCREF(value);
+  } else {
+    seconds = PyObject_CallMethod(value, "timestamp", NULL);
+  }
+  if (seconds != NULL) {
+    clock.frozen = 1;
+    clock.seconds = PyFloat_AsDouble(seconds);
+    Py_DECREF(seconds);
+  }
+  return clock;
+}
+
 /* Store a value; where it is of another kind, an exception is set. */
 static void store(enum kind kind, PyObject *value, void *at) {
   switch (kind) {
@@ -60,6 +93,8 @@ static void store(enum kind kind, PyObject *value, void *at) {
     case SIZE: *(size_t *)at = as_size(PyLong_AsUnsignedLongLong(value)); break;
     case FLAG: *(int *)at = PyObject_IsTrue(value); break;
     case UNLESS: *(int *)at = !PyObject_IsTrue(value); break;
+    case SEED: *(struct lg_seed *)at = seed_of(value); break;
+    case CLOCK: *(struct lg_clock *)at = clock_of(value); break;
     case RAISE: *(int *)at = PyUnicode_Check(value) && PyUnicode_CompareWithASCIIString(value, "raise") == 0; break;
   }
 }

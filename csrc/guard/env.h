@@ -49,6 +49,8 @@ static void lg_own_library(lua_State *L, struct lg_state *st, int i) {
   lg_copy_library(L);
   if (i == LG_GLOBAL_math) {
     lg_random_begin(st);
+  } else if (i == LG_GLOBAL_os) {
+    lg_clock_begin(st);
   } else if (i == LG_GLOBAL_string) {
     st->changed |= LG_CHANGED_STRINGS;
     lg_set_string_methods(L, st);

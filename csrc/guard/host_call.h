@@ -50,22 +50,10 @@ static int lg_host_function(lua_State *L, struct lg_state *st, int index) {
   return rc;
 }
 
-/* A host function: upvalue 1 is its number. */
-static int lg_call_function(lua_State *L) {
-  struct lg_state *st = lg_state_of(L);
-  int index = (int)lua_tointeger(L, lua_upvalueindex(1));
-  const char *name = st->host.function_names[index];
-  if ((const char *)LG_FRAME_ADDRESS() < st->floors.host) return luaL_error(L, "C stack overflow");
-  lg_poll(st, L);
-  lg_pack_arguments(L, st, name);
-  lg_buf_reset(&st->host.result, 1 << 16);
-  int rc = lg_host_function(L, st, index);
+/* Raise the error that the host's function left in the place of its result. */
+static int lg_host_error(lua_State *L, struct lg_state *st) {
   lua_settop(L, 0);
   lg_room(st, L, st->host.result.len);
-  if (rc == 0) {
-    lg_unpack(L, st->host.result.data, st->host.result.len);
-    return 1;
-  }
   luaL_where(L, 1);
   lua_pushlstring(L, (const char *)st->host.result.data, st->host.result.len);
   lua_concat(L, 2);
@@ -73,6 +61,38 @@ static int lg_call_function(lua_State *L) {
   lua_rawseti(L, LUA_REGISTRYINDEX, st->error.ref);
   st->error.kind = LG_ERROR_CALLBACK;
   return lua_error(L);
+}
+
+/* Whether there is stack for the host's function: raises where there is not. */
+static void lg_host_begin(lua_State *L, struct lg_state *st) {
+  if ((const char *)LG_FRAME_ADDRESS() < st->floors.host) luaL_error(L, "C stack overflow");
+  lg_poll(st, L);
+}
+
+/* A host function: upvalue 1 is its number. */
+static int lg_call_function(lua_State *L) {
+  struct lg_state *st = lg_state_of(L);
+  int index = (int)lua_tointeger(L, lua_upvalueindex(1));
+  lg_host_begin(L, st);
+  lg_pack_arguments(L, st, st->host.function_names[index]);
+  lg_buf_reset(&st->host.result, 1 << 16);
+  if (lg_host_function(L, st, index) != 0) return lg_host_error(L, st);
+  lua_settop(L, 0);
+  lg_room(st, L, st->host.result.len);
+  lg_unpack(L, st->host.result.data, st->host.result.len);
+  return 1;
+}
+
+/* Call the host's function number `place` less 1 with the `count` wire values in `values`: on behalf of a library function,
+ * whose Lua stack stays as it is unless an error is raised. What it answers is in st->host.result. */
+static void lg_host_ask(lua_State *L, struct lg_state *st, int place, uint64_t count, const void *values, size_t len) {
+  lg_host_begin(L, st);
+  struct lg_buf *args = &st->host.args;
+  lg_buf_reset(args, 1 << 16);
+  lg_buf_reset(&st->host.result, 1 << 16);
+  if (lg_wire_word(args, LG_W_TUPLE, &count) != 0 || lg_buf_append(args, values, len) != 0)
+    luaL_error(L, "not enough memory for the arguments of '%s'", st->host.function_names[place - 1]);
+  if (lg_host_function(L, st, place - 1) != 0) lg_host_error(L, st);
 }
 
 static void lg_push_function(lua_State *L, int index) {

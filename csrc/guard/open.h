@@ -65,7 +65,9 @@ static lua_State *lg_new_state(struct lg_state *st, size_t range_bytes) {
 #else
   (void)reserved;
 #if LG_NEWSTATE_TAKES_SEED
-  return lua_newstate(lg_meter_alloc, st, luaL_makeseed(NULL));
+  const struct lg_seed *seed = &st->host.seed; /* with the same one, texts lie in the same order in each table */
+  unsigned hash = seed->given ? (unsigned)(seed->bits ^ seed->bits >> 32) : luaL_makeseed(NULL);
+  return lua_newstate(lg_meter_alloc, st, hash);
 #else
   return lua_newstate(lg_meter_alloc, st);
 #endif

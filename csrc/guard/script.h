@@ -116,6 +116,17 @@ static void lg_lift_limit(struct lg_state *st) {
   st->meter.arena.reserved_max = LG_NO_LIMIT;
 }
 
+/* Hand on what the script has written of lines that it did not end. */
+static int lg_hand_on_lines(lua_State *L) {
+  struct lg_state *st = lg_state_of(L);
+  for (int i = 0; i < LG_LINES; i++) {
+    size_t begin = st->answer.logs.len;
+    if (st->answer.lines[i].text.len != 0) lg_line_end(st, i, "", 0);
+    lg_log_hand_on(L, st, begin);
+  }
+  return 0;
+}
+
 /* The script itself, under its limit, from its first instruction to its packed output. Index 1 holds the globals. */
 static void lg_run_limited(lua_State *L, struct lg_state *st, size_t start) {
   lg_impose_limit(st, start);
@@ -125,6 +136,10 @@ static void lg_run_limited(lua_State *L, struct lg_state *st, size_t start) {
   lg_bind_globals(L, 1);
   if (st->budget.counted) lg_hook_steadily(L, st);
   int status = lua_pcall(L, 0, LUA_MULTRET, 2);
+  if (status == LUA_OK && st->host.log_function != 0) {
+    lua_pushcfunction(L, lg_hand_on_lines);
+    status = lua_pcall(L, 0, 0, 2);
+  }
   if (status == LUA_OK) {
     st->rp->end_bytes = st->meter.current;
     lg_keep_output(L, st, 3);

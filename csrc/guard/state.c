@@ -26,6 +26,14 @@ static void free_strings(char **strings) {
   free(strings);
 }
 
+/* The place of a function plus 1, or 0. */
+static int place_of(const char *name, int count, const char *const *names) {
+  for (int i = 0; i < count; i++) {
+    if (strcmp(names[i], name) == 0) return i + 1;
+  }
+  return 0;
+}
+
 struct lg_state *lg_state_new(const struct lg_ops *ops, int function_count, const char *const *function_names,
                               int environ_count, const char *const *environ_pairs) {
   struct lg_state *st = calloc(1, sizeof *st);
@@ -37,6 +45,8 @@ struct lg_state *lg_state_new(const struct lg_ops *ops, int function_count, cons
   st->host.environ_count = environ_count;
   st->host.function_names = copy_strings(function_count, function_names);
   st->host.environ_pairs = copy_strings(2 * environ_count, environ_pairs);
+  st->host.clock_function = place_of(LG_CLOCK_NAME, function_count, function_names);
+  st->host.log_function = place_of(LG_LOG_NAME, function_count, function_names);
   if (st->host.function_names == NULL || st->host.environ_pairs == NULL) {
     lg_state_free(st);
     return NULL;

@@ -1,8 +1,8 @@
 /* The libraries of the sandbox, put together. Once per Lua version.
  *
  * A file that holds a whole library is named as Lua's own source of it is (lstrlib.c: strlib.h); the others are named for
- * the functions they hold. Of guard/, this room knows what a function needs of the run that called it: poll.h, cstack.h
- * and the wire of log entries. */
+ * the functions they hold. Of guard/, this room knows what a function needs of the run that called it: poll.h, cstack.h,
+ * the wire of log entries, and how the host is asked (host_call.h). */
 #ifndef LG_STDLIB_LIBRARIES_H
 #define LG_STDLIB_LIBRARIES_H
 

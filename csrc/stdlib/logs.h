@@ -6,12 +6,21 @@
 #ifndef LG_STDLIB_LOGS_H
 #define LG_STDLIB_LOGS_H
 
+#include "../guard/host_call.h"
 #include "../guard/poll.h"
 #include "../guard/wire.h"
 #include "../os/clock.h"
 
 /* Wall-clock seconds, for log entries: what time.time() gives. */
 static double lg_wall_seconds(void) { return (double)lg_wall_ns() * 1e-9; }
+
+/* Hand the entry that begins at `begin` in the logs to the host, where it wants each as it comes; where the entry was dropped, there
+ * is none. Call it when all is done that an entry takes: it raises what a host function raises. */
+static void lg_log_hand_on(lua_State *L, struct lg_state *st, size_t begin) {
+  const struct lg_buf *b = &st->answer.logs;
+  if (st->host.log_function == 0 || b->len == begin) return;
+  lg_host_ask(L, st, st->host.log_function, 3, b->data + begin, b->len - begin);
+}
 
 /* Whether the logs have room for an entry of so many bytes. */
 static int lg_log_fits(const struct lg_state *st, size_t total) {
@@ -72,7 +81,9 @@ static void lg_log_written(lua_State *L, struct lg_state *st, int which, const c
     lg_poll(st, L);
     const char *newline = memchr(s, '\n', (size_t)(end - s));
     if (newline == NULL) break;
+    size_t begin = st->answer.logs.len;
     lg_line_end(st, which, s, (size_t)(newline - s));
+    lg_log_hand_on(L, st, begin);
     s = newline + 1;
   }
   if (s != end) lg_line_add(st, which, s, (size_t)(end - s));

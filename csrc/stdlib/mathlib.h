@@ -8,7 +8,8 @@
  *   same numbers as in stock Lua. From 5.1 to 5.3 stock Lua's numbers are those of the C library's rand().
  * - lg_random_begin() starts a run. Up to 5.3 and in LuaJIT each run begins with the same numbers, as a fresh stock
  *   interpreter does; from 5.4 on with other ones. The seeds that 5.4's randomseed() returns hold the time, no address.
- *   Nothing here is fit for secrets.
+ *   Where the host gave a seed, each run begins as after randomseed() with that, and randomseed() without an argument takes
+ *   its seeds from the generator: a script sees the same numbers each time. Nothing here is fit for secrets.
  * - min and max look at the deadline per argument: comparing huge strings, or reading huge numerals, takes long. */
 #ifndef LG_STDLIB_MATHLIB_H
 #define LG_STDLIB_MATHLIB_H
@@ -76,12 +77,22 @@ static void lg_random_seed(uint64_t *s, uint64_t seed1, uint64_t seed2) {
 
 /* A double in [0, 1) from the upper 53 bits. */
 static lua_Number lg_random_float(uint64_t v) { return (lua_Number)(v >> 11) * 0x1p-53; }
+
+#if !LG_RANDOM_IS_FRESH
+/* The state for a number that a script or the host names. */
+static void lg_random_seed_number(uint64_t *s, lua_Number n) {
+  uint64_t seed = 0;
+  memcpy(&seed, &n, sizeof seed);
+  lg_random_seed(s, seed, 0);
+}
+#endif
 #endif
 
 #if LG_RANDOM_IS_FRESH
 /* A number that differs from call to call and from process to process: the clock, spread over 64 bits by splitmix64's
- * finishing steps. */
-static uint64_t lg_random_fresh(void) {
+ * finishing steps. Where the host gave a seed: the generator's next. */
+static uint64_t lg_random_fresh(struct lg_state *st) {
+  if (st->host.seed.given) return lg_random_next(st->random);
   static atomic_uint calls;
   uint64_t v = (uint64_t)lg_wall_ns() + (uint64_t)clock();
   v += ((uint64_t)atomic_fetch_add_explicit(&calls, 1, memory_order_relaxed) + 1) * 0x9E3779B97F4A7C15u;
@@ -93,13 +104,22 @@ static uint64_t lg_random_fresh(void) {
 
 /* Make the generator fresh: call at the start of every run. Any thread; cannot fail. */
 static void lg_random_begin(struct lg_state *st) {
+  const struct lg_seed *seed = &st->host.seed;
 #if LG_RANDOM_IS_FRESH
-  lg_random_seed(st->random, lg_random_fresh(), lg_random_fresh());
-#elif LG_RANDOM_IS_TAUS
+  uint64_t seed1 = seed->given ? seed->bits : lg_random_fresh(st);
+  uint64_t seed2 = seed->given ? 0 : lg_random_fresh(st);
+  lg_random_seed(st->random, seed1, seed2);
+#else
+  if (seed->given) {
+    lg_random_seed_number(st->random, seed->number);
+    return;
+  }
+#if LG_RANDOM_IS_TAUS
   static const uint64_t of_zero[4] = {0xa0d277570a345b8c, 0x764a296c5d4aa64f, 0x51220704070adeaa, 0x2a2717b5a7b7b927};
   memcpy(st->random, of_zero, sizeof of_zero); /* what lg_random_seed_number() makes of 0 */
 #else
   lg_random_seed(st->random, 0, 0);
+#endif
 #endif
 }
 
@@ -179,8 +199,8 @@ static int lg_math_random(lua_State *L) {
 static int lg_math_randomseed(lua_State *L) {
   struct lg_state *st = lg_state_of(L);
 #if LG_RANDOM_IS_FRESH
-  uint64_t seed1 = lua_isnone(L, 1) ? lg_random_fresh() : (uint64_t)luaL_checkinteger(L, 1);
-  uint64_t seed2 = lua_isnone(L, 1) ? lg_random_fresh() : (uint64_t)luaL_optinteger(L, 2, 0);
+  uint64_t seed1 = lua_isnone(L, 1) ? lg_random_fresh(st) : (uint64_t)luaL_checkinteger(L, 1);
+  uint64_t seed2 = lua_isnone(L, 1) ? lg_random_fresh(st) : (uint64_t)luaL_optinteger(L, 2, 0);
   lg_random_seed(st->random, seed1, seed2);
   lua_pushinteger(L, (lua_Integer)seed1);
   lua_pushinteger(L, (lua_Integer)seed2);
@@ -190,10 +210,7 @@ static int lg_math_randomseed(lua_State *L) {
   lg_random_seed_number(st->random, given ? luaL_checknumber(L, 1) : lg_random_float(lg_random_next(st->random)));
   return 0;
 #else
-  lua_Number n = luaL_checknumber(L, 1);
-  uint64_t seed = 0;
-  memcpy(&seed, &n, sizeof seed);
-  lg_random_seed(st->random, seed, 0);
+  lg_random_seed_number(st->random, luaL_checknumber(L, 1));
   return 0;
 #endif
 }

@@ -4,14 +4,16 @@
  * Contract: C functions that hostile scripts call, each on the run's thread inside the guarded call. clock and
  * difftime are the stock functions (each does a bounded piece of work); date and time are written anew, because their
  * work grows with a format and with numerals that the script makes; getenv sees only struct lg_state's pairs, never the
- * process. */
+ * process. Where the host gave a clock (guard/host.h), time and date read that one, and clock is written anew too. */
 #ifndef LG_STDLIB_OSLIB_H
 #define LG_STDLIB_OSLIB_H
 
 #include <ctype.h>
+#include <math.h>
 #include <string.h>
 #include <time.h>
 
+#include "../guard/host_call.h"
 #include "args.h"
 #include "strbuf.h"
 
@@ -29,6 +31,42 @@ static int lg_os_getenv(lua_State *L) {
   return 1;
 }
 
+/* A run begins that may read the clock. */
+static void lg_clock_begin(struct lg_state *st) { st->host.clock.begun = 0; }
+
+static int lg_clock_is_given(const struct lg_state *st) {
+  return st->host.clock.frozen || st->host.clock_function != 0;
+}
+
+/* Seconds since the epoch by the clock that the host gave. Raises what its function raises. */
+static double lg_clock_read(lua_State *L, struct lg_state *st) {
+  struct lg_clock *clock = &st->host.clock;
+  double now = clock->seconds;
+  if (st->host.clock_function != 0) {
+    lg_host_ask(L, st, st->host.clock_function, 0, NULL, 0);
+    const struct lg_buf *result = &st->host.result;
+    if (result->len != 1 + sizeof now || result->data[0] != LG_W_FLOAT) luaL_error(L, "the clock gave no number");
+    memcpy(&now, result->data + 1, sizeof now);
+  }
+  if (!clock->begun) clock->origin = now;
+  clock->begun = 1;
+  return now;
+}
+
+/* The whole seconds of now. */
+static time_t lg_os_now(lua_State *L) {
+  struct lg_state *st = lg_state_of(L);
+  return lg_clock_is_given(st) ? (time_t)floor(lg_clock_read(L, st)) : time(NULL);
+}
+
+/* os.clock by a clock that was given: what has passed on it since the run first read it. */
+static int lg_os_clock(lua_State *L) {
+  struct lg_state *st = lg_state_of(L);
+  double now = lg_clock_read(L, st);
+  lua_pushnumber(L, (lua_Number)(now - st->host.clock.origin));
+  return 1;
+}
+
 /* The calendar of a moment. 0, or -1 when the C library cannot express it. Thread-safe. */
 static int lg_calendar(time_t when, int utc, struct tm *out) {
 #ifdef _WIN32
@@ -40,7 +78,7 @@ static int lg_calendar(time_t when, int utc, struct tm *out) {
 
 /* The moment given as argument 2, else now. */
 static time_t lg_date_argument(lua_State *L) {
-  if (lua_isnoneornil(L, 2)) return time(NULL);
+  if (lua_isnoneornil(L, 2)) return lg_os_now(L);
 #if LG_HAS_INTEGERS
   lua_Integer t = luaL_checkinteger(L, 2);
   luaL_argcheck(L, (lua_Integer)(time_t)t == t, 2, "time out-of-bounds");
@@ -127,8 +165,10 @@ static void lg_time_fields(lua_State *L, struct tm *tm) {
 
 static int lg_os_time(lua_State *L) {
   time_t t;
+  int is_sure = 0; /* -1 is a moment too */
   if (lua_isnoneornil(L, 1)) {
-    t = time(NULL);
+    is_sure = lg_clock_is_given(lg_state_of(L));
+    t = lg_os_now(L);
   } else {
     struct tm tm;
     memset(&tm, 0, sizeof tm);
@@ -139,10 +179,10 @@ static int lg_os_time(lua_State *L) {
     if (LG_TIME_NORMALIZES) lg_date_fields(L, &tm); /* as mktime() has made them proper */
   }
 #if LG_DATE_RAISES
-  if (t == (time_t)-1) return luaL_error(L, "time result cannot be represented in this installation");
+  if (t == (time_t)-1 && !is_sure) return luaL_error(L, "time result cannot be represented in this installation");
   lua_pushinteger(L, (lua_Integer)t);
 #else
-  if (t == (time_t)-1)
+  if (t == (time_t)-1 && !is_sure)
     lua_pushnil(L);
   else
     lua_pushnumber(L, (lua_Number)t);
@@ -257,6 +297,9 @@ static void lg_open_os(lua_State *L) {
       {"clock", NULL}, {"date", lg_os_date}, {"difftime", NULL}, {"getenv", lg_os_getenv}, {"time", lg_os_time},
   };
   lg_lib_new(L, luaopen_os, "os", list, sizeof list / sizeof list[0]);
+  if (!lg_clock_is_given(lg_state_of(L))) return;
+  lua_pushcfunction(L, lg_os_clock);
+  lua_setfield(L, -2, "clock");
 }
 
 #endif

@@ -39,10 +39,12 @@ static int lg_print(lua_State *L) {
     lg_poll(st, L);
     lg_make_text(L, i, "print");
   }
+  size_t begin = st->answer.logs.len;
   struct lg_line *line = &st->answer.lines[LG_LINE_OUT]; /* what io.write() has begun, print() ends */
   if (!line->dropped) lg_log_entry(L, st, "print", 5, 1, &line->text);
   line->dropped = 0;
   line->text.len = 0;
+  lg_log_hand_on(L, st, begin);
   return 0;
 }
 
@@ -58,7 +60,9 @@ static int lg_log(lua_State *L) {
     lg_poll(st, L);
     lg_make_text(L, i, "log");
   }
+  size_t begin = st->answer.logs.len;
   lg_log_entry(L, st, level, n, 2, NULL);
+  lg_log_hand_on(L, st, begin);
   return 0;
 }
 

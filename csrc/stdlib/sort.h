@@ -111,8 +111,13 @@ static lg_index lg_sort_split(lua_State *L, lg_index lo, lg_index up) {
 }
 
 #if LG_SORT_IS_NEW
-/* A number no script knows in advance, against orders made to be slow. */
-static unsigned lg_sort_random(void) { return (unsigned)clock() + (unsigned)time(NULL) * 2654435761u; }
+/* A number no script knows in advance, against orders made to be slow. Where the host gave a seed, a script must see the same each
+ * time, for the place of equal elements depends on it; a slow sort ends at the deadline then. */
+static unsigned lg_sort_random(const struct lg_state *st) {
+  const struct lg_seed *seed = &st->host.seed;
+  if (seed->given) return (unsigned)(seed->bits ^ seed->bits >> 32) * 2654435761u + 1;
+  return (unsigned)clock() + (unsigned)time(NULL) * 2654435761u;
+}
 
 static lg_index lg_sort_middle(lg_index lo, lg_index up, unsigned rnd) {
   if (up - lo < 100 || rnd == 0) return (lo + up) / 2;
@@ -144,7 +149,7 @@ static void lg_sort_range(lua_State *L, lg_index lo, lg_index up, unsigned rnd) 
       up = p - 1;
     }
 #if LG_SORT_IS_NEW
-    if ((up - lo) / 128 > smaller) rnd = lg_sort_random();
+    if ((up - lo) / 128 > smaller) rnd = lg_sort_random(lg_state_of(L));
 #else
     (void)smaller;
 #endif

@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from luagauge import _fast
 from luagauge._annotations import TYPE_CHECKING, typing
+from luagauge._callbacks import callbacks
 from luagauge._native import ffi, lib
 from luagauge._values import dataclass
 from luagauge.config import AWAIT_REMEDY
@@ -259,7 +260,7 @@ def new_state(
         MemoryError: There is not enough for a Lua state.
     """
     environment = tuple(text for pair in config.environment_variables.items() for text in pair)
-    functions = {**config.functions, **internal}
+    functions = {**config.functions, **callbacks(config), **internal}
     names, calls = tuple(functions), tuple(functions.values())
     return _fast.state(ops, names, calls, environment, config, main_thread)
 

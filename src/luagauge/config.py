@@ -11,13 +11,17 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
-from luagauge._annotations import typing
+from luagauge._annotations import dt, typing
 from luagauge._shutdown import until_exit
 from luagauge._values import dataclass, field
 from luagauge.errors import ConfigurationError
+from luagauge.results import LogEntry
 
 LUA_VERSIONS = ("5.1", "5.2", "5.3", "5.4", "5.5", "luajit2.0", "luajit2.1")
 """The names that `ScriptConfig.lua` takes. `luagauge doctor` says which of them are there."""
+
+SEEDS = (-(1 << 63), (1 << 64) - 1)
+"""The least and the largest `ScriptConfig.random_seed`: what 64 bits hold, with a sign or without."""
 
 _LUA_WORDS = frozenset(
     [
@@ -54,6 +58,7 @@ _GLOBALS_WITH_A_MEANING = frozenset(["_ENV", "_G", "context", "result"])  # a fu
 _MAX_COUNT = (1 << 62) - 1
 _MAX_MB = 1 << 43  # 2**63 bytes
 _MAX_MS = 1e12  # 31 years
+_YEAR_1, _YEAR_9999 = -62135596800, 253402300799  # the first second and the last, in UTC
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +148,22 @@ class ScriptConfig:
             get and return plain data. An exception becomes a Lua error. They run on the thread of
             the run, and their time counts. Async functions are refused, because a run awaits
             nothing.
+        random_seed: What `math.random` of each run begins with, a whole number of at most 64 bits:
+            the run sees the numbers that follow `math.randomseed(random_seed)`. The same script on
+            the same input then gets the same numbers in every run and every engine of that Lua.
+            None: on 5.4 and 5.5 each run gets other numbers, before 5.4 and on LuaJIT the same
+            ones. docs/replay.md says what else repeats.
+        clock: What `os.time()`, `os.date()` and `os.clock()` read. A number of seconds since the
+            epoch, or a datetime with a time zone: the clock stands still at that moment. A
+            callable without arguments: it is called at each reading, under the rules of
+            `functions`, and returns seconds since the epoch, from year 1 to 9999. `os.clock()` is
+            the seconds on this clock since the run first read it, so 0 where it stands still.
+            `os.date` shows the time zone of the process, as always. None: the real clocks. Limits
+            of time and the times of log entries never use this clock.
+        on_log: A callable that gets each `LogEntry` as it comes, while the run is on, under the
+            rules of `functions`. The entry is in `ScriptResult.logs` all the same. Entries beyond
+            the bounds are dropped, and not handed on. What it returns is not looked at. None: the
+            entries are in the result only.
         memory_tracking: Whether and how the process is measured around each run. With
             `enabled=False`, `memory_used_mb` and `memory` are None. Limits hold all the same. A
             config of your own raises what fails, unless it says `on_error="ignore"`.
@@ -176,6 +197,9 @@ class ScriptConfig:
     filesystem_directories: Sequence[str | os.PathLike[str]] = ()
     environment_variables: Mapping[str, str] = field(default_factory=dict, hash=False)
     functions: Mapping[str, Callable[..., typing.Any]] = field(default_factory=dict, hash=False)
+    random_seed: int | None = None
+    clock: float | dt.datetime | Callable[[], float] | None = None
+    on_log: Callable[[LogEntry], object] | None = None
     memory_tracking: MemoryTrackingConfig = field(
         default_factory=functools.partial(MemoryTrackingConfig, on_error="ignore")
     )
@@ -201,6 +225,10 @@ class ScriptConfig:
             _check_number("memory_limit_mb", self.memory_limit_mb, "MiB", upper=_MAX_MB)
         for name in ("max_output_size", "max_log_entries", "max_log_size"):
             _check_count(name, getattr(self, name))
+        _check_seed(self.random_seed)
+        _check_clock(self.clock)
+        if self.on_log is not None:
+            _check_callable("on_log", self.on_log, "give a callable that takes a LogEntry, or None")
         directories = _directories(self.filesystem_directories, allowed=self.allow_filesystem)
         object.__setattr__(self, "filesystem_directories", directories)
         if not isinstance(self.memory_tracking, MemoryTrackingConfig):
@@ -281,12 +309,52 @@ def _functions(given: object) -> dict[str, Callable[..., typing.Any]]:
             raise ConfigurationError("functions", name, "give names that are ASCII identifiers and no keywords of Lua")
         if name in _GLOBALS_WITH_A_MEANING:
             raise ConfigurationError("functions", name, "this global has a meaning of its own; give another name")
-        if not callable(function):
-            raise ConfigurationError(f"functions[{name!r}]", function, "give a callable")
-        if _is_async(function):
-            remedy = f"a run awaits nothing; give a plain function that returns the result; {AWAIT_REMEDY}"
-            raise ConfigurationError(f"functions[{name!r}]", function, remedy)
+        _check_callable(f"functions[{name!r}]", function, "give a callable")
     return dict(given)
+
+
+def _check_callable(name: str, function: object, remedy: str) -> None:
+    """Refuse what cannot be called, and what is to be awaited."""
+    if not callable(function):
+        raise ConfigurationError(name, function, remedy)
+    if _is_async(function):
+        awaits = f"a run awaits nothing; give a plain function that returns the result; {AWAIT_REMEDY}"
+        raise ConfigurationError(name, function, awaits)
+
+
+def _check_seed(value: object) -> None:
+    """Refuse anything but a whole number of 64 bits, or None."""
+    if value is None:
+        return
+    least, most = SEEDS
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+        raise ConfigurationError("random_seed", value, f"give a whole number from {least} to {most}, or None")
+
+
+def is_moment(value: object) -> bool:
+    """Return whether a value is a number of seconds since the epoch that has a date, from year 1 to 9999."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and _YEAR_1 <= value <= _YEAR_9999
+
+
+def _check_clock(value: object) -> None:
+    """Refuse what is no moment, no clock and not None."""
+    if value is None or is_moment(value):
+        return
+    if callable(value):
+        _check_callable("clock", value, "")
+        return
+    if not isinstance(value, (int, float)) and isinstance(value, dt.datetime):
+        if value.utcoffset() is not None:
+            return
+        raise ConfigurationError(
+            "clock", value, "give a datetime with a time zone, such as datetime(2026, 1, 31, tzinfo=timezone.utc)"
+        )
+    raise ConfigurationError(
+        "clock",
+        value,
+        f"give seconds since the epoch, from {_YEAR_1} to {_YEAR_9999} (years 1 to 9999), a datetime with a time zone, "
+        "a callable without arguments that returns such seconds, or None",
+    )
 
 
 def _is_async(function: typing.Any) -> bool:

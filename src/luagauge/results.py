@@ -52,7 +52,8 @@ class LogEntry:
     Attributes:
         level: `"print"`, or the first argument of `log`.
         message: The text, as bytes where it was not UTF-8. `print` joins its arguments with tabs.
-        time: When the line was logged, in seconds since the epoch (`time.time()`).
+        time: When the line was logged, in seconds since the epoch (`time.time()`). The real time,
+            whatever `ScriptConfig.clock` is.
     """
 
     level: str

@@ -44,6 +44,14 @@ static int host_call(void *host, int index, const struct lg_buf *args, struct lg
     if (args->len <= 9) return lg_wire_tag_only(result, LG_W_NIL) == 0 ? 0 : 2;
     return lg_buf_append(result, args->data + 9, args->len - 9) == 0 ? 0 : 2;
   }
+  if (index == 3) { /* the clock */
+    double seconds = 1000.5;
+    return lg_wire_word(result, LG_W_FLOAT, &seconds) == 0 ? 0 : 2;
+  }
+  /* Of the log entries, whose message is last, it takes all but one. */
+  static const char refused[] = "refused";
+  size_t n = sizeof refused - 1;
+  if (index == 4 && (args->len < n || memcmp(args->data + args->len - n, refused, n) != 0)) return 0;
   return lg_buf_append(result, "fail: Error: on purpose", 23) == 0 ? 1 : 2;
 }
 
@@ -107,9 +115,9 @@ static int run(struct lg_state *st, const char *source, struct lg_report *rp) {
 }
 
 static struct lg_state *open_state(const struct lg_ops *ops, setallocf_fn setallocf) {
-  static const char *const names[] = {"add", "echo", "fail"};
+  static const char *const names[] = {"add", "echo", "fail", LG_CLOCK_NAME, LG_LOG_NAME};
   static const char *const environ_pairs[] = {"GIVEN", "yes"};
-  struct lg_state *st = lg_state_new(ops, 3, names, 1, environ_pairs);
+  struct lg_state *st = lg_state_new(ops, 5, names, 1, environ_pairs);
   if (st == NULL) return NULL;
   if (ops->open(st, NULL) != LG_OK) {
     lg_state_free(st);

@@ -69,6 +69,16 @@ def test_run_json_loses_no_value() -> None:
     assert fields["logs"][0]["message"] == raw
 
 
+def test_run_can_be_had_again() -> None:
+    """--random-seed and --clock give the script the same numbers and the same time."""
+    source = "return math.random(1000000), os.time(), os.date('!%H:%M')"
+    arguments = ("--random-seed", "-42", "--clock", "2026-01-31T12:00:00Z")
+    outputs = [run_json(source, *arguments)["output"]["$tuple"] for _ in range(2)]
+    assert outputs[0] == outputs[1]
+    assert outputs[0][1:] == [1769860800, "12:00"]
+    assert run_json(source, "--random-seed", "43")["output"]["$tuple"][0] != outputs[0][0]
+
+
 def test_run_uses_the_lua_it_is_told(lua: str) -> None:
     """--lua chooses among all versions."""
     fields = run_json("return _VERSION", "--lua", lua)

@@ -22,6 +22,7 @@ import luagauge
 from luagauge import (
     ConfigurationError,
     EngineBusyError,
+    LogEntry,
     LuaEngine,
     MemoryLimitExceeded,
     PlatformUnavailableError,
@@ -49,8 +50,22 @@ class Host:
                 functions={"echo": lambda value: value, "fail": self.fail, "busy": self.busy, "leave": self.leave},
             )
         )
+        self.replay = LuaEngine(
+            ScriptConfig(
+                lua=lua, memory_limit_mb=4, timeout_ms=30_000, random_seed=1, clock=self.clock, on_log=self.take_entry
+            )
+        )
         self.script = self.engine.precompile_script("return context.request.n", name="kept")
         self.count = 0
+
+    def clock(self) -> float:
+        """Give a moment, as a clock may."""
+        return 1000.5
+
+    def take_entry(self, entry: LogEntry) -> None:
+        """Take a log entry, or refuse it."""
+        if entry.message == "refused":
+            raise ValueError("on purpose")
 
     def fail(self) -> None:
         """Raise, as a host function may."""
@@ -177,6 +192,11 @@ class Host:
         """More than is kept."""
         assert self.run("for i = 1, 100 do print(i) end").logs_dropped == 80
 
+    def seed_clock_and_taker(self) -> None:
+        """A clock that is asked, entries that are taken and one that is refused."""
+        source = "print('taken') log('x', 'taken') return pcall(print, 'refused'), math.random(10) <= 10, os.time()"
+        assert self.replay.execute_script(source).output == (False, True, 1000)
+
     def coroutines(self) -> None:
         """Finished, suspended and failed ones."""
         source = """
@@ -259,6 +279,7 @@ OPERATIONS: dict[str, tuple[int, frozenset[str]]] = {
     "function_end": (2000, frozenset()),
     "function_busy": (2000, frozenset({"EngineBusyError", "EngineStateError"})),
     "dropped_logs": (1500, frozenset()),
+    "seed_clock_and_taker": (1500, frozenset()),
     "coroutines": (1500, frozenset()),
     "execute_script_async": (150, frozenset({"LuaEngine.execute_script_async"})),
     "interrupt": (5000, frozenset({"LuaEngine.interrupt"})),
@@ -303,6 +324,7 @@ def host(request: pytest.FixtureRequest) -> Any:
     made = Host(request.param)
     yield made
     made.engine.close()
+    made.replay.close()
 
 
 @pytest.mark.parametrize("name", OPERATIONS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import ChainMap
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime, timezone
 from types import MappingProxyType
 from typing import Any, Literal, TypedDict
 
@@ -57,6 +58,9 @@ def configure() -> ScriptConfig:
         allow_filesystem=False,
         environment_variables={"A": "b"},
         functions=functions,
+        random_seed=1,
+        clock=datetime(2026, 1, 31, tzinfo=timezone.utc),
+        on_log=lambda entry: use(entry.message),
         memory_tracking=MemoryTrackingConfig(enabled=True, on_error="ignore", min_delta_mb=0.1),
     )
     timeout_ms: float | None = config.timeout_ms
@@ -64,6 +68,16 @@ def configure() -> ScriptConfig:
     environment: Mapping[str, str] = config.environment_variables
     on_error: Literal["raise", "ignore"] = config.memory_tracking.on_error
     use(timeout_ms, memory_limit_mb, environment, on_error)
+    seed: int | None = config.random_seed
+    clock: float | datetime | Callable[[], float] | None = config.clock
+    on_log: Callable[[LogEntry], object] | None = config.on_log
+    use(seed, clock, on_log)
+    ScriptConfig(clock=1.5)
+    ScriptConfig(clock=lambda: 1)
+    ScriptConfig(on_log=print)
+    ScriptConfig(random_seed=1.5)  # type: ignore[arg-type]
+    ScriptConfig(clock="now")  # type: ignore[arg-type]
+    ScriptConfig(on_log=[])  # type: ignore[arg-type]
     ScriptConfig(lua=5.4)  # type: ignore[arg-type]
     ScriptConfig("5.4")  # type: ignore[call-arg]
     ScriptConfig(timeout_ms="5")  # type: ignore[arg-type]

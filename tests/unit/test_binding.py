@@ -221,7 +221,14 @@ def test_use_signal_is_not_for_platforms_without_signals() -> None:
 # --- settings ---------------------------------------------------------------------------------------------------------
 
 # What Python deals with itself: it chooses the Lua, opens files, hands functions and variables over.
-READ_BY_PYTHON = {"lua", "allow_filesystem", "filesystem_directories", "environment_variables", "functions"}
+READ_BY_PYTHON = {
+    "lua",
+    "allow_filesystem",
+    "filesystem_directories",
+    "environment_variables",
+    "functions",
+    "on_log",
+}
 
 
 class Settings:

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import luagauge
-from luagauge.cli.arguments import size_bytes, time_ms
+from luagauge.cli.arguments import moment, seed, size_bytes, time_ms
 from luagauge.cli.as_json import encode
 from luagauge.cli.as_text import show_result, size_text, visible
 from luagauge.cli.commands import _problem, exit_code
@@ -61,6 +61,47 @@ def test_time_refuses_the_rest(text: str) -> None:
         time_ms(text)
     assert repr(text) in caught.value.message
     assert "500ms" in caught.value.message
+
+
+@pytest.mark.parametrize("text, expected", [("0", 0), (" -7", -7), ("+5", 5), (str(2**64 - 1), 2**64 - 1)])
+def test_seed_is_read(text: str, expected: int) -> None:
+    """Whole numbers with a sign or without."""
+    assert seed(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "x", "1.0", "1e3", "0x10", "1 2", str(2**64), str(-(2**63) - 1), "9" * 5000])
+def test_seed_refuses_the_rest(text: str) -> None:
+    """The error says what would do."""
+    with pytest.raises(click.BadParameter, match="whole number from -9223372036854775808 to 18446744073709551615"):
+        seed(text)
+
+
+@pytest.mark.parametrize(
+    "text, expected",
+    [
+        ("1769860800", 1769860800),
+        ("-0.5", -0.5),
+        ("2026-01-31T12:00:00Z", 1769860800),
+        ("2026-01-31T13:00:00+01:00", 1769860800),
+        (" 2026-01-31 12:00:00z ", 1769860800),
+    ],
+)
+def test_moment_is_read(text: str, expected: float) -> None:
+    """Seconds, or ISO 8601 with a zone."""
+    assert moment(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "now", "nan", "1e400", "2026-13-01T00:00:00Z", "999999999999999", "9" * 5000])
+def test_moment_refuses_the_rest(text: str) -> None:
+    """The error says what would do."""
+    with pytest.raises(click.BadParameter, match="is not a moment: give a date and time with its zone"):
+        moment(text)
+
+
+def test_moment_without_a_zone_is_told_so() -> None:
+    """It would mean another moment on another machine."""
+    with pytest.raises(click.BadParameter, match=r"has no time zone: give one, such as 2026-01-31T12:00:00Z for UTC"):
+        moment("2026-01-31T12:00:00")
 
 
 def decode(value: Any) -> Any:

@@ -8,7 +8,9 @@ import functools
 import math
 import pickle
 import re
+import time
 from collections.abc import AsyncIterator
+from datetime import date, datetime, timezone
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -36,6 +38,11 @@ REFUSED: list[tuple[str, Any]] = [
     *[("memory_tracking", value) for value in (None, True, {"enabled": True}, MemoryTrackingConfig)],
     *[("environment_variables", value) for value in (None, 5, "A=1", [("A", "1")], {"A"})],
     *[("functions", value) for value in (None, 5, "print", [print], {"print"})],
+    *[("random_seed", value) for value in (True, False, 1.0, "1", b"1", [1], 1 << 64, -(1 << 63) - 1, math.nan)],
+    *[("clock", value) for value in (True, False, "2024-02-29", b"1", [1], math.nan, math.inf, -math.inf, 10**12, 1j)],
+    *[("clock", value) for value in (253402300800, -62135596801, Decimal(5), date(2024, 2, 29))],
+    ("clock", datetime(2024, 2, 29, 12)),  # noqa: DTZ001 - it is the point
+    *[("on_log", value) for value in (True, False, 5, "print", [print])],
 ]
 
 BAD_NAMES: list[Any] = ["", "A=1", "A\0", 5, None, b"A", "\ud800"]
@@ -54,6 +61,7 @@ def test_config_defaults_are_the_documented_ones() -> None:
     assert config.allow_filesystem is False
     assert dict(config.environment_variables) == {}
     assert dict(config.functions) == {}
+    assert (config.random_seed, config.clock, config.on_log) == (None, None, None)
     assert config.memory_tracking == MemoryTrackingConfig(enabled=True, on_error="ignore", min_delta_mb=0.0)
     assert MemoryTrackingConfig() == MemoryTrackingConfig(enabled=True, on_error="raise", min_delta_mb=0.0)
 
@@ -260,6 +268,34 @@ def test_config_can_be_varied() -> None:
         dataclasses.replace(config, timeout_ms=0)
 
 
+def test_config_takes_seeds_of_64_bits() -> None:
+    """With a sign or without one."""
+    for seed in (0, -(1 << 63), (1 << 63) - 1, (1 << 64) - 1):
+        assert ScriptConfig(random_seed=seed).random_seed == seed
+
+
+@pytest.mark.parametrize("clock", [0, -62135596800, 253402300799, 1.5, datetime(2024, 2, 29, tzinfo=timezone.utc), len])
+def test_config_keeps_a_clock_as_it_was_given(clock: Any) -> None:
+    """A number, a datetime with a zone, a callable: what it says is what was said."""
+    config = ScriptConfig(clock=clock)
+    assert config.clock is clock
+    assert config == ScriptConfig(clock=clock)
+    assert config != ScriptConfig()
+    assert f"clock={clock!r}" in repr(config)
+    assert dataclasses.replace(config, clock=None) == ScriptConfig()
+
+
+@pytest.mark.parametrize("name", ["clock", "on_log"])
+@pytest.mark.parametrize(
+    "function", [ask, Asks(), functools.partial(ask)], ids=lambda function: type(function).__name__
+)
+def test_config_refuses_clocks_and_takers_to_be_awaited(name: str, function: Any) -> None:
+    """As functions, and for the same reason."""
+    with pytest.raises(ConfigurationError, match=r"awaits nothing.*run_coroutine_threadsafe") as caught:
+        ScriptConfig(**{name: function})
+    assert caught.value.setting == name
+
+
 def test_config_can_key_a_dict() -> None:
     """Equal configs are one key, such as of a host's table of engines; what differs in any field is another."""
     engines = {ScriptConfig(functions={"f": len}): "first"}
@@ -271,6 +307,7 @@ def test_config_can_key_a_dict() -> None:
 def test_config_crosses_to_other_processes() -> None:
     """It can be pickled and copied with all that it holds, and is as fixed afterwards."""
     config = ScriptConfig(lua="5.1", cpu_time_ms=5, environment_variables={"HOME": "/"}, functions={"size": len})
+    config = dataclasses.replace(config, random_seed=2**63, clock=time.time, on_log=print)
     for made in (pickle.loads(pickle.dumps(config)), copy.copy(config), copy.deepcopy(config)):  # noqa: S301 - our own
         assert made == config
         with pytest.raises(TypeError):

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import re
 import sys
+from datetime import datetime
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import click
+
+from luagauge.config import SEEDS, is_moment
 
 _SIZE_UNITS = {
     "": 1,
@@ -26,6 +30,9 @@ _SIZE_UNITS = {
 }
 _TIME_UNITS_MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}
 _AMOUNT = re.compile(r"(\d+(?:\.\d+)?|\.\d+)\s*([A-Za-z]*)", re.ASCII)
+_LEAST_SEED, _MOST_SEED = SEEDS
+_SEED = re.compile(r"[+-]?\d{1,20}", re.ASCII)
+_SECONDS = re.compile(r"-?\d{1,16}(?:\.\d{1,16})?", re.ASCII)
 _MAX_DIGITS = 32
 _MAX_BYTES = 1 << 62
 _MAX_MS = 10**12
@@ -79,6 +86,43 @@ def count(text: str) -> int:
     if not (digits.isascii() and digits.isdecimal() and len(digits) <= _MAX_DIGITS and 1 <= int(digits) < _MAX_BYTES):
         raise click.BadParameter(f"{text!r} is not a count: give a whole number from 1 to {_MAX_BYTES - 1}, or none")
     return int(digits)
+
+
+def seed(text: str) -> int:
+    """Return the whole number of 64 bits that `text` is.
+
+    Raises:
+        click.BadParameter: It is no such thing.
+    """
+    digits = text.strip()
+    if not _SEED.fullmatch(digits) or not _LEAST_SEED <= int(digits) <= _MOST_SEED:
+        raise click.BadParameter(f"{text!r} is not a seed: give a whole number from {_LEAST_SEED} to {_MOST_SEED}")
+    return int(digits)
+
+
+def moment(text: str) -> float:
+    """Return the seconds since the epoch that `2026-01-31T12:00:00Z` or `1769860800` stands for.
+
+    Raises:
+        click.BadParameter: It is no such thing, or has no time zone.
+    """
+    given = text.strip()
+    try:
+        if _SECONDS.fullmatch(given):
+            seconds = float(given)
+        else:
+            date = datetime.fromisoformat(re.sub("[Zz]$", "+00:00", given))
+            if date.utcoffset() is None:
+                raise click.BadParameter(f"{text!r} has no time zone: give one, such as {given}Z for UTC")
+            seconds = date.timestamp()
+    except ValueError:
+        seconds = math.nan
+    if is_moment(seconds):
+        return seconds
+    raise click.BadParameter(
+        f"{text!r} is not a moment: give a date and time with its zone, such as 2026-01-31T12:00:00Z, or seconds since "
+        "the epoch, from year 1 to 9999"
+    )
 
 
 def is_none(text: str) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from luagauge.cli.arguments import count, is_none, read_context, read_script, size_bytes, time_ms
+from luagauge.cli.arguments import count, is_none, moment, read_context, read_script, seed, size_bytes, time_ms
 from luagauge.config import LUA_VERSIONS, ScriptConfig
 from luagauge.engine import LuaEngine
 from luagauge.errors import (
@@ -155,6 +155,18 @@ def commands() -> None:
     multiple=True,
     help="Let it use the files below this directory; repeat for more.",
 )
+@click.option(
+    "--random-seed",
+    metavar="NUMBER",
+    callback=lambda _ctx, _param, text: None if text is None else seed(text),
+    help="What math.random begins with, so that runs can be had again.",
+)
+@click.option(
+    "--clock",
+    metavar="MOMENT",
+    callback=lambda _ctx, _param, text: None if text is None else moment(text),
+    help="Where its clock stands still: 2026-01-31T12:00:00Z, or seconds since the epoch.",
+)
 @click.option("--name", help="The name that errors show; the file's own by default.")
 @_json_option
 @click.pass_context
@@ -170,6 +182,8 @@ def run(  # noqa: PLR0913 - one for each option
     max_output: int,
     context_path: str | None,
     directories: tuple[str, ...],
+    random_seed: int | None,
+    clock: float | None,
     name: str | None,
     as_json: bool,
 ) -> None:
@@ -191,6 +205,8 @@ def run(  # noqa: PLR0913 - one for each option
         max_output_size=max_output,
         allow_filesystem=bool(directories),
         filesystem_directories=directories,
+        random_seed=random_seed,
+        clock=clock,
     )
     with _engine(config) as engine:
         try:
