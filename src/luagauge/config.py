@@ -137,10 +137,10 @@ class ScriptConfig:
         max_log_entries: How many entries `print` and `log` may make in a run. Further ones are
             counted and dropped.
         max_log_size: How many bytes all log messages of a run may take together.
-        allow_filesystem: True gives scripts `io` (open, lines, close, type), `os.remove`,
-            `os.rename` and `os.tmpname`. It also gives them `loadfile`, `dofile` and `require`,
-            for source text only. All of these work below `filesystem_directories` and nowhere
-            else. Symbolic links are not followed.
+        allow_filesystem: True gives scripts `io.open`, files by name in `io.lines`, `io.input` and
+            `io.output`, and `os.remove`, `os.rename` and `os.tmpname`. It also gives them
+            `loadfile`, `dofile` and modules for `require`, for source text only. All of these work
+            below `filesystem_directories` and nowhere else. Symbolic links are not followed.
         filesystem_directories: The directories for `allow_filesystem`. Relative paths of scripts
             start at the first.
         environment_variables: All that `os.getenv` sees.
