@@ -72,6 +72,13 @@ HOSTILE = {
     "__tostring of the error, pcall": """
         error(setmetatable({}, {__tostring = function() while true do pcall(function() while true do end end) end end}))
     """,
+    "a loader that loops": "package.preload.m = function() while true do end end while true do pcall(require, 'm') end",
+    "a searcher that loops": """
+        table.insert(package.searchers or package.loaders, 1, function() while true do end end)
+        while true do pcall(require, 'm') end
+    """,
+    "traceback as a handler": "while true do xpcall(function() while true do end end, debug.traceback) end",
+    "traceback in a loop": "while true do pcall(debug.traceback, ('x'):rep(1000)) end",
     "error in a loop": "while true do pcall(error, {}) end",
     "error objects in layers": "local function f() local ok, e = pcall(f) error({e}) end while true do pcall(f) end",
     "sort comparator": "while true do pcall(table.sort, {3, 2, 1}, function() while true do end end) end",

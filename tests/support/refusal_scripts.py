@@ -92,6 +92,24 @@ REFUSAL_SCRIPTS = {
     "next and pairs": "local t, n = {}, 0 for i = 1, 200 do t[i .. ''] = i end for k in pairs(t) do n = n + #(k .. n) end return 1",
     "date": "local n = 0 for i = 1, 50 do n = n + #os.date('!%Y-%m-%d', i) + #os.date('!*t', i) end return n",
     "print": "for i = 1, 50 do print('line', i, {} == nil) end return 1",
+    "io.write": "for i = 1, 50 do io.write('line ', i, ' of ', 50, '\\n') end return io.write('x'):write('y') == io.stdout",
+    "require": (
+        "local n = 0 for i = 1, 20 do package.preload['m' .. i] = function(name) return {name} end"
+        " n = n + #require('m' .. i) end return n"
+    ),
+    "a module that is not there": "local ok, e = pcall(require, ('m'):rep(300)) return #A(e)",
+    "traceback": (
+        "local function f(n) if n == 0 then return #debug.traceback('x') end return (f(n - 1)) end return f(30)"
+    ),
+    "traceback of an error": (
+        "local n = 0 for i = 1, 10 do local ok, e = xpcall(function() error('x') end, debug.traceback)"
+        " n = n + #A(e) end return n"
+    ),
+    "getinfo": "local n = 0 for i = 1, 50 do n = n + #debug.getinfo(1, 'Sl').short_src end return n",
+    "finalizers that never run": (
+        "local t = {} for i = 1, 100 do t[i] = setmetatable({}, {__gc = function() end}) end return #t"
+    ),
+    "texts of objects": "local n = 0 for i = 1, 100 do n = n + #tostring({}) end return n",
     "a host function": "local n = 0 for i = 1, 10 do n = n + #echo({i, {i, 'text'}}) end return n",
     "a host function of much": "return #echo(L(500))",
     "a host function of nesting": "local t = {} for i = 1, 60 do t = {t} end return #echo(t)",
