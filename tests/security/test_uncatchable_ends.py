@@ -282,11 +282,15 @@ def test_engine_says_why_it_has_no_hard_stop(make_engine: Callable[..., LuaEngin
 
 FUNCTIONS = """
     local names = {}
-    for _, library in ipairs({'_G', 'string', 'table', 'math', 'os', 'coroutine', 'utf8', 'bit', 'bit32'}) do
-        for name, f in pairs(_G[library] or {}) do
-            if type(f) == 'function' then names[#names + 1] = library .. '.' .. name end
+    local function add(functions, prefix)
+        for name, f in pairs(functions) do
+            if type(f) == 'function' then names[#names + 1] = prefix .. name end
         end
     end
+    for _, library in ipairs({'_G', 'string', 'table', 'math', 'os', 'coroutine', 'utf8', 'bit', 'bit32', 'io', 'package', 'debug'}) do
+        add(_G[library] or {}, library .. '.')
+    end
+    add(getmetatable(io.stdout).__index, 'io.stdout.')
     return names
 """
 

@@ -41,6 +41,7 @@ FUNCTIONS = {
     "rawset": "ts*",
     "rawlen": "t",
     "select": "N**",
+    "setmetatable": "tt",
     "tonumber": "sN",
     "tostring": "*",
     "type": "*",
@@ -56,6 +57,7 @@ FUNCTIONS = {
     "coroutine.isyieldable": "c",
     "coroutine.running": "-",
     "coroutine.close": "c",
+    "io.type": "*",
     "math.abs": "N",
     "math.acos": "N",
     "math.asin": "N",
@@ -186,7 +188,7 @@ def side(version: str, where: str, seed: int, first: int, last: int) -> None:
     def tell(text: bytes | str) -> None:
         sys.stdout.buffer.write((text if isinstance(text, bytes) else text.encode()) + b"\n")
 
-    names = "\n".join(f"{name} {signature}" for name, signature in functions_of(version).items())
+    names = "\n".join(f"{name} {signature}" for name, signature in FUNCTIONS.items())
     functions: Functions = {
         "calls_wanted": f"{seed} {first} {last}".encode,
         "calls_functions": names.encode,
@@ -205,11 +207,6 @@ def lines(version: str, where: str, seed: int, first: int, last: int) -> list[st
     if done.returncode != 0:
         raise RuntimeError(f"{version} {where} from call {first}: {done.stderr.decode(errors='replace')[-2000:]}")
     return done.stdout.decode("latin-1").rstrip("\n").split("\n")
-
-
-def functions_of(version: str) -> dict[str, str]:
-    """Return the functions that are called in a version."""
-    return {name: signature for name, signature in FUNCTIONS.items() if name != "load" or version != "5.1"}
 
 
 def compared(version: str, seed: int, calls: int) -> Iterator[tuple[str, str]]:
