@@ -50,6 +50,42 @@ def test_entries_are_those_of_the_result(make_engine: MakeEngine, lua: str) -> N
         assert tuple(seen) == result.logs
 
 
+def test_entries_of_streams_come_with_the_ends_of_their_lines(make_engine: MakeEngine, lua: str) -> None:
+    """A line that print ends comes whole; what the script leaves unfinished comes when it has returned."""
+    seen: list[LogEntry] = []
+    engine = make_engine(lua, on_log=seen.append, functions={"count": lambda: len(seen)})
+    result = engine.execute_script(
+        "local n = {} io.write('a', 'b') n[1] = count() io.write('c\\nd\\ne') n[2] = count() io.stderr:write('f\\n')"
+        " n[3] = count() print('g') n[4] = count() io.write('h') io.stderr:write('i') n[5] = count() return n"
+    )
+    assert result.output == [0, 2, 3, 4, 4]
+    assert [(entry.level, entry.message) for entry in seen] == [
+        ("print", "abc"), ("print", "d"), ("stderr", "f"), ("print", "eg"), ("print", "h"), ("stderr", "i"),
+    ]  # fmt: skip
+    assert tuple(seen) == result.logs
+
+
+def test_lines_that_a_failed_run_began_are_in_its_result(make_engine: MakeEngine, lua: str) -> None:
+    """Nothing of the host's is called once the script has failed."""
+    seen: list[LogEntry] = []
+    result = make_engine(lua, on_log=seen.append).execute_script("io.write('a\\nb') error('x')")
+    assert isinstance(result.error, ScriptRuntimeError)
+    assert [entry.message for entry in seen] == ["a"]
+    assert [entry.message for entry in result.logs] == ["a", "b"]
+
+
+def test_error_at_an_unfinished_line_is_the_runs(make_engine: MakeEngine, lua: str) -> None:
+    """What on_log raises there ends the run as it does at a print; the entries stay."""
+
+    def refuse(entry: LogEntry) -> None:
+        raise ValueError(entry.message)
+
+    result = make_engine(lua, on_log=refuse).execute_script("io.write('unfinished') return 1")
+    assert isinstance(result.error, ScriptRuntimeError)
+    assert isinstance(result.error.__cause__, ValueError)
+    assert [entry.message for entry in result.logs] == ["unfinished"]
+
+
 def test_entries_beyond_the_bounds_are_not_handed_on(make_engine: MakeEngine, lua: str) -> None:
     """By number and by size: what the result leaves out, nobody gets."""
     seen: list[LogEntry] = []
