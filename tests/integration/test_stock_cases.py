@@ -36,8 +36,10 @@ CASES: list[tuple[str, tuple[str, ...], str]] = [
     (
         "a level beyond xpcall",
         HAVE_ENV,
-        "local function f() error('m', 3) end local function g() return xpcall(f, function(m) return m end) end "
-        "local a, b = g() return a, b",
+        (
+            "local function f() error('m', 3) end local function g() return xpcall(f, function(m) return m end) end "
+            "local a, b = g() return a, b"
+        ),
     ),
     ("a wrong metatable", LUA_VERSIONS, "return select(2, pcall(setmetatable, {}, 1))"),
     ("a wrong coroutine", LUA_VERSIONS, "return select(2, pcall(coroutine.resume, 1))"),
@@ -57,8 +59,10 @@ CASES: list[tuple[str, tuple[str, ...], str]] = [
     (
         "texts of tables",
         LUA_VERSIONS,
-        "local a, b = {}, {} return tostring(a) == tostring(a), tostring(a) == tostring(b), "
-        "(tostring(a):gsub('0?x?%x+$', ''))",
+        (
+            "local a, b = {}, {} return tostring(a) == tostring(a), tostring(a) == tostring(b), "
+            "(tostring(a):gsub('0?x?%x+$', ''))"
+        ),
     ),
     (
         "a finalizer",
