@@ -116,7 +116,13 @@ static void lg_lift_limit(struct lg_state *st) {
   st->meter.arena.reserved_max = LG_NO_LIMIT;
 }
 
-/* Hand on what the script has written of lines that it did not end. */
+/* Whether the host wants what the script has written of lines that it did not end. */
+static int lg_has_lines_to_hand_on(const struct lg_state *st) {
+  const struct lg_line *lines = st->answer.lines;
+  return st->host.log_function != 0 && (lines[LG_LINE_OUT].text.len | lines[LG_LINE_ERR].text.len) != 0;
+}
+
+/* Hand that on. */
 static int lg_hand_on_lines(lua_State *L) {
   struct lg_state *st = lg_state_of(L);
   for (int i = 0; i < LG_LINES; i++) {
@@ -136,7 +142,7 @@ static void lg_run_limited(lua_State *L, struct lg_state *st, size_t start) {
   lg_bind_globals(L, 1);
   if (st->budget.counted) lg_hook_steadily(L, st);
   int status = lua_pcall(L, 0, LUA_MULTRET, 2);
-  if (status == LUA_OK && st->host.log_function != 0) {
+  if (status == LUA_OK && lg_has_lines_to_hand_on(st)) {
     lua_pushcfunction(L, lg_hand_on_lines);
     status = lua_pcall(L, 0, 0, 2);
   }

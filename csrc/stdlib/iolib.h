@@ -43,7 +43,10 @@ static int lg_stream_setvbuf(lua_State *L) {
   return 1;
 }
 
-static int lg_stream_close(lua_State *L) { return lg_close_stream(L, lg_open_stream(L)); }
+static int lg_stream_close(lua_State *L) {
+  if (LG_CLOSE_MISSES_NIL && lua_isnone(L, 1)) lua_pushnil(L);
+  return lg_close_stream(L, lg_open_stream(L));
+}
 
 /* ---- functions ---- */
 

@@ -92,7 +92,7 @@ REFUSAL_SCRIPTS = {
     "next and pairs": "local t, n = {}, 0 for i = 1, 200 do t[i .. ''] = i end for k in pairs(t) do n = n + #(k .. n) end return 1",
     "date": "local n = 0 for i = 1, 50 do n = n + #os.date('!%Y-%m-%d', i) + #os.date('!*t', i) end return n",
     "print": "for i = 1, 50 do print('line', i, {} == nil) end return 1",
-    "io.write": "for i = 1, 50 do io.write('line ', i, ' of ', 50, '\\n') end return io.write('x'):write('y') == io.stdout",
+    "io.write": "for i = 1, 50 do io.write('line ', i, ' of ', 50, '\\n') end io.write('x') return 1",
     "require": (
         "local n = 0 for i = 1, 20 do package.preload['m' .. i] = function(name) return {name} end"
         " n = n + #require('m' .. i) end return n"
