@@ -229,7 +229,7 @@
 #define LG_TEXT_DEFAULT_FILE   (LG_SINCE_54 ? "default" : "standard") /* "... input file is closed" */
 #define LG_OPEN_CHECKS_MODE    LG_SINCE_52     /* open() looks at the mode before the C library does */
 #define LG_DEFAULT_IS_NAMED    (LG_JIT != 0)   /* what is no file is complained about as what is no name of one */
-#define LG_CLOSE_IS_SHARED     (!LG_SINCE_54 && !LG_IS_PUC_51) /* a file's close() is io.close, which without an argument closes the default output */
+#define LG_CLOSE_IS_SHARED     (LG_LUA == 502 || LG_JIT != 0) /* a file's close() is io.close, which without an argument closes the default output */
 #define LG_CLOSE_MISSES_NIL    LG_IS_PUC_51    /* a file's close() without one complains about nil */
 #define LG_SEEK_CHECKS_OFFSET  (LG_LUA == 502) /* an offset that is no integer is an error */
 

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
-from luas import HAVE_GOTO
+from luas import HAVE_ARENA, HAVE_GOTO
 from stock_lua import our_answer, output, stock_answer
 
 from luagauge import LuaEngine, MemoryLimitExceeded, ScriptTimeoutError
@@ -145,12 +145,13 @@ def test_streams_take_the_formats_of_the_version(engine: LuaEngine) -> None:
 
 
 def test_streams_tell_no_address_and_differ(engine: LuaEngine) -> None:
-    """A stream's text tells it from the others, and is the same in the next run."""
+    """A stream's text tells it from the others, and is the same in the next run, where that finds the heap as it was."""
     texts = output(engine, "return tostring(io.stdin), tostring(io.stdout), tostring(io.stderr)")
     assert isinstance(texts, tuple)
     assert len(set(texts)) == 3
     assert all(re.fullmatch(r"file \(0x[0-9a-f]+\)", text) for text in texts)
-    assert output(engine, "return tostring(io.stdin), tostring(io.stdout), tostring(io.stderr)") == texts
+    if engine.config.lua in HAVE_ARENA:
+        assert output(engine, "return tostring(io.stdin), tostring(io.stdout), tostring(io.stderr)") == texts
 
 
 def test_streams_belong_to_their_run(engine: LuaEngine) -> None:
