@@ -3,7 +3,8 @@
 -- The host gives four functions:
 --   suite_text(name)   the text of a file: "" for the source itself, nil where there is none
 --   suite_name()       the name that the source is loaded under
---   suite_absent()     the names of what this side lacks, one a line: functions, "debug." for a table, "io.stdin=" for a value
+--   suite_absent()     the names of what this side lacks, one a line: functions, "debug." for a table, "io.stdin=" for a value,
+--                      "require:ffi" for a module
 --   suite_tell(text)   takes a line of what was found:
 --     start LINE                            a unit begins
 --     unit LINE ERROR ABSENT COUNTS         a unit has ended: its error, or "-"; the absent names that it used;
@@ -36,10 +37,14 @@ local function missing(name)
   return function() touch(name) end
 end
 
+local absent_modules = {}
 local function install_absent()
   for name in gmatch(suite_absent(), "[^\n]+") do
+    local module = name:match("^require:(.+)$")
     local library, field = name:match("^([^.]*)%.(.*)$")
-    if library == nil then
+    if module ~= nil then
+      absent_modules[module] = name
+    elseif library == nil then
       if rawget(globals, name) == nil then globals[name] = missing(name) end
     else
       if rawget(globals, library) == nil then globals[library] = {} end
@@ -125,6 +130,7 @@ local function prepare()
   local require_stock = require
   globals.require = function(name) -- the suites' own modules; what is more is the side's
     if packages[name] ~= nil then return packages[name] end
+    if absent_modules[name] ~= nil then touch(absent_modules[name]) end
     if name == "_G" or type(rawget(globals, name)) == "table" then return rawget(globals, name) end
     local text = suite_text((gsub(name, "%.", "/")) .. ".lua")
     if text == nil then return require_stock(name) end

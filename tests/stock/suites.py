@@ -6,7 +6,8 @@ on lupa's Lua of the same version. An assertion that holds in stock Lua must hol
 
 `differences.json` says what need not:
 
-- `absent`: what scripts do not have, each with the key of its reason: functions, `debug.` for a table, `io.stdin=` for a value.
+- `absent`: what scripts do not have, each with the key of its reason: functions, `debug.` for a table, `io.stdin=` for a value,
+  `require:ffi` for a module.
   A statement that uses one is not compared, nor are those that use what it sets.
 - `files`: files and folders that are not run, for each version.
 - `differences`: for each version, file and key of a reason, the lines of statements that differ on purpose; `*` stands for all.
