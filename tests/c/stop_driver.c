@@ -225,7 +225,8 @@ static void compute_under_ticks(void) {
       CHECK_INT(run(st, computations[i], 0, MILLISECOND / 20, word, &rp), LG_RUN_OK);
       CHECK(text_of(st, text, sizeof text) > 0);
       CHECK(strcmp(text, expected) == 0);
-      if (strcmp(text, expected) != 0) printf("computation %zu, round %d: %s\ninstead of %s\n", i, round, text, expected);
+      if (strcmp(text, expected) != 0)
+        printf("computation %zu, round %d: %s\ninstead of %s\n", i, round, text, expected);
     }
     CHECK(words > before); /* how many is the machine's business */
   }
