@@ -70,7 +70,7 @@ def test_digest_tells_commands_and_contents_apart(tmp_path: Path) -> None:
     assert digest_of(["cc", "-O1"], [], [one, two]) != first
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="tests run one by one there")
+@pytest.mark.skipif(sys.platform == "win32", reason="kept.py takes no lock on Windows, where the tests run one by one")
 def test_kept_result_is_made_by_one_process_of_several(tmp_path: Path) -> None:
     """Those that come meanwhile wait, and take the whole of it."""
     command = [sys.executable, "-c", APPEND, str(HERE), str(tmp_path / "result")]

@@ -28,7 +28,7 @@ pytestmark = [
 def run(version: lua_build.Version, *arguments: str) -> str:
     """Run a script of this folder on lupa's Lua; return what it printed, or fail with it."""
     if reason := lua_build.why_not(version):
-        pytest.skip(reason)
+        pytest.skip(reason)  # which module with this Lua is missing: why_not() says it
     command = lua_build.driver_command(version, "plain", in_lupa=True, libs="lib_all.h")
     command += [str(HERE / arguments[0]), *arguments[1:]]
     done = subprocess.run(command, check=False, capture_output=True, timeout=TIMEOUT_S)

@@ -92,7 +92,7 @@ def test_example_command_works_as_written(script: Path) -> None:
 
 
 @pytest.mark.real_malloc
-@pytest.mark.skipif(sys.platform != "linux", reason="what it shows was established on Linux")
+@pytest.mark.skipif(sys.platform != "linux", reason="figures.md shows Linux's RSS; other systems count pages otherwise")
 def test_rss_is_noise_shows_what_the_figures_page_says() -> None:
     """RSS before and after is wildly off where luagauge is within 2 % of the known size."""
     done = subprocess.run(

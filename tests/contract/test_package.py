@@ -236,7 +236,7 @@ def test_extension_modules_use_the_stable_abi() -> None:
             assert ("abi3" in suffix) != FREE_THREADED
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks there")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows has no fork, and so no child that inherits a lock")
 def test_fork_waits_for_what_is_being_loaded() -> None:
     """A child has no thread that would end the import, and would wait for it for ever."""
     code = """

@@ -14,8 +14,12 @@ from luagauge import LuaEngine, LuaScript, ScriptError, ScriptResult
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# A step begins after some milliseconds; LuaJIT's begin after some hundred, and there is other work between them.
-DELAYS_MS = (60, 240, 270, 300, 330, 370, 420, 480, 550, 220, 200, 180, 160, 140)
+# A step begins after some milliseconds. LuaJIT's begin after some hundred, with as long of other work between them.
+# Where a machine is so slow at times that the first are missed, later ones follow.
+DELAYS_MS = (
+    *(60, 240, 270, 300, 330, 370, 420, 480, 550, 220, 200, 180, 160, 140),
+    *(620, 700, 800, 900, 1000, 1050, 1450, 1500, 1850, 1950, 2000, 2100, 2200, 2300, 2360),
+)
 REFERENCE = """
 local t = {} for i = 1, 200 do t[i] = {i, 'text ' .. i} end
 print(#t)

@@ -26,7 +26,7 @@ def archive() -> Path:
     """Return lupa's sdist."""
     named = os.environ.get(sdist.VARIABLE)
     if not named:
-        pytest.skip(f"{sdist.VARIABLE} is not set")
+        pytest.skip(f"{sdist.VARIABLE} is not set, and the sources of the Luas are not in this tree")
     return ROOT / named
 
 

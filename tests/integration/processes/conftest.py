@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 def lua(request: pytest.FixtureRequest) -> str:
     """Return one Lua of each kind: processes are slow to start, and these differ in how hooks and stacks work."""
     version = str(request.param)
-    if _finder.available()[version] is not None:
-        pytest.skip(f"lupa has no Lua {version} here")
+    if why_not := _finder.available()[version]:
+        pytest.skip(why_not)  # as in tests/conftest.py
     return version
 
 

@@ -47,7 +47,7 @@ def test_deadline_holds_in_a_subinterpreter(lua: str) -> None:
 def test_wheels_own_module_serves_every_interpreter(lua: str) -> None:
     """It is no Python extension, so nothing binds it to the interpreter that came first."""
     if _finder.find_lua(lua).module != "luagauge":
-        pytest.skip("it is lupa's")
+        pytest.skip("lupa's module serves this Lua, and one interpreter only: the next test is about that")
     inside = f"""
         from luagauge import *
         print(LuaEngine(ScriptConfig(lua={lua!r})).execute_script("return 6 * 7").output)
