@@ -153,7 +153,9 @@ def test_warnings_are_entries_once_they_are_on(engine: LuaEngine) -> None:
         assert [(entry.level, entry.message) for entry in logs] == [("warning", "tw0"), ("warning", "@off")]
 
 
-@pytest.mark.parametrize("call", ["pcall(warn)", "pcall(warn, {})", "pcall(warn, 1, nil)", "pcall(warn, 'a', 1, {})", "warn('x', 1)"])
+@pytest.mark.parametrize(
+    "call", ["pcall(warn)", "pcall(warn, {})", "pcall(warn, 1, nil)", "pcall(warn, 'a', 1, {})", "warn('x', 1)"]
+)
 def test_warnings_check_their_pieces_as_stock_lua(engine: LuaEngine, call: str) -> None:
     """All pieces are texts or numbers."""
     if engine.config.lua not in HAVE_CLOSE:

@@ -117,7 +117,11 @@ end
 
 local value
 local of = {
-  s = function() local v = one_of(texts) return v, quoted(v) end,
+  s = function(safe)
+    local v = one_of(texts)
+    if safe and v == "inf" then v = "nan" end -- LuaJIT takes it for a number, and what counts up to it has no end
+    return v, quoted(v)
+  end,
   p = function() local v = one_of(patterns) return v, quoted(v) end,
   F = function() local v = one_of(formats) return v, quoted(v) end,
   k = function() local v = one_of(sources) return v, quoted(v) end,

@@ -30,7 +30,7 @@ def run_stock(version: str, harness: str, functions: Functions) -> None:
     for name, function in functions.items():
         globals_of_lua[name.encode()] = function
     lua.execute(b"python = nil")
-    lua.execute(harness.encode("latin-1"))
+    lua.eval(b"function(text) return (loadstring or load)(text, '=harness') end")(harness.encode("latin-1"))()
 
 
 def run_here(version: str, harness: str, functions: Functions) -> None:

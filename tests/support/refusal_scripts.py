@@ -93,6 +93,7 @@ REFUSAL_SCRIPTS = {
     "date": "local n = 0 for i = 1, 50 do n = n + #os.date('!%Y-%m-%d', i) + #os.date('!*t', i) end return n",
     "print": "for i = 1, 50 do print('line', i, {} == nil) end return 1",
     "io.write": "for i = 1, 50 do io.write('line ', i, ' of ', 50, '\\n') end io.write('x') return 1",
+    "warn": "if warn then warn('@on') for i = 1, 50 do warn('line ', i, ' of ', 50) end end return ('x'):rep(100)",
     "require": (
         "local n = 0 for i = 1, 20 do package.preload['m' .. i] = function(name) return {name} end"
         " n = n + #require('m' .. i) end return n"

@@ -113,7 +113,9 @@ def test_filesystem_closes_what_a_run_leaves_open(engine: LuaEngine) -> None:
     assert open_files() <= before + 5 * ON_WINDOWS  # other threads of the system's come and go
 
 
-@pytest.mark.parametrize("drop", ["io.open(name)", "io.lines(name)()", "io.input(name)", "local f = io.open(name) f = f:lines()"])
+@pytest.mark.parametrize(
+    "drop", ["io.open(name)", "io.lines(name)()", "io.input(name)", "local f = io.open(name) f = f:lines()"]
+)
 def test_filesystem_closes_what_a_script_has_dropped(engine: LuaEngine, drop: str) -> None:
     """A script that drops streams opens any number of files, as in stock Lua, and those that it holds stay open."""
     script = f"""local name, first = "data.txt", io.open("data.txt") first:read()
