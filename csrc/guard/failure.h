@@ -47,11 +47,22 @@ static int lg_memory_outcome(const struct lg_state *st) {
   return st->meter.refused > 0 && !st->meter.system_refused ? LG_RUN_MEMORY : LG_RUN_NO_MEMORY;
 }
 
+/* Whether the error at index 1 tells of refused memory: it is Lua's text for that, or ends with it behind a place. luaL_error() of 5.5
+ * puts the place before that text where its own should be, which it had no memory for; and a script that hands on what it caught
+ * puts one there in any version. */
+static int lg_tells_of_memory(lua_State *L) {
+  static const char end[] = ": not enough memory";
+  size_t n = 0;
+  if (lg_is_memory_error(L, 1)) return 1;
+  const char *s = lua_type(L, 1) == LUA_TSTRING ? lua_tolstring(L, 1, &n) : NULL;
+  return s != NULL && n >= sizeof end - 1 && memcmp(s + n - (sizeof end - 1), end, sizeof end - 1) == 0;
+}
+
 /* Message handler of the whole run: takes down what is known while the stack still stands. */
 static int lg_on_error(lua_State *L) {
   struct lg_state *st = lg_state_of(L);
   if (lg_is_interrupted(st)) return 1;
-  int refused = (st->meter.refused > 0 || st->meter.system_refused) && lg_is_memory_error(L, 1);
+  int refused = (st->meter.refused > 0 || st->meter.system_refused) && lg_tells_of_memory(L);
   if (refused) {
     st->rp->outcome = lg_memory_outcome(st);
     st->rp->line = lg_current_line(L, 1);

@@ -14,6 +14,7 @@
   X(rawlen, LG_HAS_RAWLEN) X(select, 1) X(type, 1) X(xpcall, 1) X(tonumber, 1) X(tostring, 1) X(getmetatable, 1) \
   X(setmetatable, 1) X(collectgarbage, 1) X(print, 1) X(log, 1) X(load, 1) X(loadstring, LG_HAS_LOADSTRING) \
   X(unpack, LG_HAS_LOADSTRING) X(getfenv, LG_HAS_FENV) X(setfenv, LG_HAS_FENV) X(_VERSION, 1) \
+  X(gcinfo, LG_HAS_GCINFO) X(warn, LG_HAS_WARN) \
   X(math, 1) X(string, 1) X(table, 1) X(os, 1) X(coroutine, 1) X(utf8, LG_HAS_UTF8) X(bit, LG_HAS_BIT) \
   X(bit32, LG_HAS_BIT32) \
   X(loadfile, 1) X(dofile, 1) /* there when the host has files */ \

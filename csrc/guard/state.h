@@ -53,7 +53,8 @@ enum lg_changed {
   LG_CHANGED_STRINGS = 1,   /* strings' methods are those of the run's own library */
   LG_CHANGED_COLLECTOR = 2, /* the collector has been told something: lg_collector (stdlib/garbage.h) */
   LG_CHANGED_YOUNG = 4,     /* and its parameters of generations too */
-  LG_CHANGED_LOADED = 8     /* the registry holds the run's own modules and streams (own.h) */
+  LG_CHANGED_LOADED = 8,    /* the registry holds the run's own modules and streams (own.h) */
+  LG_CHANGED_WARNINGS = 16  /* warnings are on (stdlib/print.h) */
 };
 
 /* The collector's parameters as they were before a run changed one, in the order of stdlib/garbage.h. */

@@ -71,15 +71,19 @@
 #define LG_STRING_INDEX_WIDE   (LG_IS_PUC_51 || LG_LUA == 502) /* positions in a string are lua_Integer where others are int */
 #define LG_RESULTS_MOST        (LG_JIT ? (size_t)8001 : (size_t)INT_MAX) /* so many results of string.byte are too many */
 #define LG_COROUTINES_ARE_LUA  LG_IS_PUC_51    /* only a Lua function can be a coroutine */
+#define LG_WRAP_PLACES_NUMBERS (LG_IS_PUC_51 || LG_LUA == 502) /* coroutine.wrap() makes a text of an error that is a number */
 #define LG_TEXT_RESUMES_NORMAL (LG_JIT ? "cannot resume running coroutine" : "cannot resume normal coroutine")
 #define LG_TEXT_NO_COROUTINE   (LG_SINCE_53 ? "thread expected" : "coroutine expected")
 
 /* ---- base ---- */
 #define LG_HAS_RAWLEN          LG_SINCE_52     /* rawlen */
 #define LG_HAS_LOADSTRING      (!LG_SINCE_52)  /* loadstring, and unpack as a global */
+#define LG_HAS_GCINFO          (!LG_SINCE_52)  /* gcinfo */
+#define LG_HAS_WARN            LG_SINCE_54     /* warn */
 #define LG_NEGATIVE_LEVEL_TOLD LG_IS_PUC_51    /* getfenv() and setfenv() have words of their own for a negative level */
 #define LG_LEVEL_ZERO_IS_CUT   (LG_JIT != 0)   /* setfenv() takes any number that is cut to 0 for level 0 */
 #define LG_LOAD_IS_NEW         (!LG_IS_PUC_51) /* load() takes texts and numbers, a mode and globals; else functions only */
+#define LG_LOAD_BARS_FIXED     LG_SINCE_55     /* a mode with 'B', for a text that stays where it is, is C's alone */
 #define LG_TONUMBER_IS_STOCK   (LG_JIT != 0)   /* tonumber() has a scanner of its own that keeps to one pass */
 #define LG_TOSTRING_CHECKED    LG_SINCE_53     /* __tostring must return a string */
 #define LG_TOSTRING_ANYTHING   (!LG_SINCE_52)  /* what __tostring returns is handed on, even a number */

@@ -59,6 +59,12 @@ static void lg_offer_base(lua_State *L, int t, int stock) {
   lg_offer_c(L, t, "log", lg_log);
   lg_offer_c(L, t, "load", lg_load);
   lg_offer_c(L, t, "collectgarbage", lg_collectgarbage);
+#if LG_HAS_GCINFO
+  lg_offer_c(L, t, "gcinfo", lg_gcinfo);
+#endif
+#if LG_HAS_WARN
+  lg_offer_c(L, t, "warn", lg_warn);
+#endif
 #if LG_TABLES_HAVE_FINALIZERS
   lg_offer_c(L, t, "setmetatable", lg_setmetatable);
 #endif

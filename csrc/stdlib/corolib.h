@@ -211,7 +211,7 @@ static int lg_auxwrap(lua_State *L) {
   /* A memory error that comes through several coroutines is raised again in each, and has no place. */
   if (status == LUA_ERRMEM || (lg_state_of(L)->meter.refused != refused && lg_is_memory_error(L, -1)))
     return lua_error(L);
-  if (lua_type(L, -1) == LUA_TSTRING) lg_add_position(L);
+  if (LG_WRAP_PLACES_NUMBERS ? lua_isstring(L, -1) : lua_type(L, -1) == LUA_TSTRING) lg_add_position(L);
   return lua_error(L);
 }
 

@@ -134,9 +134,9 @@ static int lg_load_file(lua_State *L, const char *mode) {
 
 /* loadfile(path [, mode [, env]]): text only; the chunk's globals are the run's own. */
 static int lg_loadfile(lua_State *L) {
-  const char *mode = LG_LOAD_IS_NEW ? luaL_optlstring(L, 2, "t", NULL) : "t";
+  const char *mode = lg_other_mode(L, 2);
   int has_env = LG_LOAD_IS_NEW && !lua_isnone(L, 3);
-  if (!lg_load_file(L, strchr(mode, 't') == NULL ? mode : NULL)) {
+  if (!lg_load_file(L, mode)) {
     lua_pushnil(L);
     lua_insert(L, -2);
     return 2;

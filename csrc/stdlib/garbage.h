@@ -1,4 +1,4 @@
-/* collectgarbage and setmetatable: what a script may ask of the collector. Once per Lua version.
+/* collectgarbage, gcinfo and setmetatable: what a script may ask of the collector. Once per Lua version.
  *
  * Contract
  * - C functions that hostile scripts call, each on the run's thread inside the guarded call.
@@ -265,5 +265,13 @@ static int lg_collectgarbage(lua_State *L) {
     default: return lg_gc_set(L, st, option);
   }
 }
+
+#if LG_HAS_GCINFO
+/* gcinfo: what is in use, in whole KiB. */
+static int lg_gcinfo(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)(lg_state_of(L)->meter.current / 1024));
+  return 1;
+}
+#endif
 
 #endif

@@ -67,14 +67,7 @@ static int lg_open_path(lua_State *L, const char *mode) {
   const char *path = luaL_checkstring(L, 1);
   if (!lg_has_files(lg_state_of(L))) return lg_failed(L, &lg_permission_denied, path) == 0;
   struct lg_stream *s = lg_new_stream(L, LG_STREAM_CLOSED);
-  lua_pushvalue(L, 1);
-  (void)lua_pushstring(L, mode);
-  if (!lg_ask(L, "fs.open", 2)) return lg_refused(L) == 0;
-  (void)lua_rawgeti(L, -1, 1);
-  s->number = (int)lua_tointeger(L, -1);
-  s->kind = LG_STREAM_FILE;
-  lua_pop(L, 2);
-  return 1;
+  return lg_open_file(L, s, lua_gettop(L), mode) || lg_refused(L) == 0;
 }
 
 /* The same where a file that cannot be opened is an error. */

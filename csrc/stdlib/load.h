@@ -51,9 +51,10 @@ static void lg_skip_head(struct lg_load_source *src) {
 /* Push the refusal of a text by load()'s mode. */
 static void lg_refuse_text(lua_State *L, const char *mode) { (void)lua_pushfstring(L, LG_TEXT_WRONG_MODE, mode); }
 
-/* load()'s argument 3: the mode where it allows no text, else NULL. */
-static const char *lg_other_mode(lua_State *L) {
-  const char *mode = LG_LOAD_IS_NEW ? luaL_optlstring(L, 3, "t", NULL) : "t";
+/* The mode that load() and loadfile() have at idx, where it allows no text, else NULL. */
+static const char *lg_other_mode(lua_State *L, int idx) {
+  const char *mode = LG_LOAD_IS_NEW ? luaL_optlstring(L, idx, "t", NULL) : "t";
+  luaL_argcheck(L, !LG_LOAD_BARS_FIXED || strchr(mode, 'B') == NULL, idx, "invalid mode");
   return strchr(mode, 't') == NULL ? mode : NULL;
 }
 
@@ -112,7 +113,7 @@ static int lg_load_chunk(lua_State *L, int is_text) {
   lg_poll(st, L); /* where load is an error handler, each error while it compiles would call it again */
   lg_c_stack(L);  /* a reader may load again */
   if (lua_isnone(L, 1)) luaL_checktype(L, 1, LUA_TFUNCTION);
-  src.mode = lg_other_mode(L);
+  src.mode = lg_other_mode(L, 3);
   lua_settop(L, 5);
   if (is_text) {
     src.text = lua_tolstring(L, 1, &src.len);

@@ -1,4 +1,4 @@
-/* print and log: what a script says, as log entries of its run. Once per Lua version.
+/* print, log and warn: what a script says, as log entries of its run. Once per Lua version.
  *
  * Contract: C functions that hostile scripts call, each on the run's thread inside the guarded call. */
 #ifndef LG_STDLIB_PRINT_H
@@ -65,5 +65,30 @@ static int lg_log(lua_State *L) {
   lg_log_hand_on(L, st, begin);
   return 0;
 }
+
+#if LG_HAS_WARN
+/* warn: its pieces make one entry, of the level "warning". A piece alone that begins with '@' is an order: "@on" and "@off" are
+ * known. Warnings are off where a run begins, as they are in stock Lua. */
+static int lg_warn(lua_State *L) {
+  struct lg_state *st = lg_state_of(L);
+  int n = lua_gettop(L);
+  for (int i = 1; i == 1 || i <= n; i++) {
+    lg_poll(st, L);
+    (void)luaL_checkstring(L, i);
+  }
+  const char *first = lua_tostring(L, 1);
+  if (n == 1 && *first == '@') {
+    if (strcmp(first, "@on") == 0) st->changed |= LG_CHANGED_WARNINGS;
+    if (strcmp(first, "@off") == 0) st->changed &= ~(unsigned)LG_CHANGED_WARNINGS;
+    return 0;
+  }
+  if ((st->changed & LG_CHANGED_WARNINGS) == 0) return 0;
+  lua_concat(L, n);
+  size_t begin = st->answer.logs.len;
+  lg_log_entry(L, st, "warning", strlen("warning"), 1, NULL);
+  lg_log_hand_on(L, st, begin);
+  return 0;
+}
+#endif
 
 #endif

@@ -4,7 +4,8 @@
  * standard three, which read nothing and write to the logs of the run, or a file, known by the number that the host gave it.
  * All of a run's streams have one metatable, which is made for the run and kept in the registry (lg_streams_open()); a script
  * sees another table in its place, since what a script could put into the real one (__gc) Lua would call. The metatable's
- * elements hold the default streams, by enum lg_stream_slot. No stream has a finalizer: what a run leaves open the host closes. */
+ * elements hold the default streams, and a table of the files that are open, by enum lg_stream_slot. No stream has a finalizer: what
+ * a run leaves open the host closes, when the run is over or when files without a stream take the place of one to be opened. */
 #ifndef LG_STDLIB_STREAM_H
 #define LG_STDLIB_STREAM_H
 
@@ -15,7 +16,7 @@ static const char lg_streams[] = "FILE*"; /* the metatable's key in the registry
 
 enum lg_stream_kind { LG_STREAM_CLOSED, LG_STREAM_IN, LG_STREAM_OUT, LG_STREAM_ERR, LG_STREAM_FILE };
 
-enum lg_stream_slot { LG_SLOT_INPUT = 1, LG_SLOT_OUTPUT };
+enum lg_stream_slot { LG_SLOT_INPUT = 1, LG_SLOT_OUTPUT, LG_SLOT_FILES };
 
 struct lg_stream {
   int kind;   /* enum lg_stream_kind */
@@ -82,7 +83,67 @@ static int lg_stream_tostring(lua_State *L) {
   return 1;
 }
 
-/* ---- closing ---- */
+/* ---- opening and closing ---- */
+
+/* Push the table of the files that are open: their streams by number. It is weak, so a stream that the script has dropped leaves it
+ * once it is collected. */
+static void lg_push_files(lua_State *L) {
+  lg_stream_meta(L);
+  (void)lua_rawgeti(L, -1, LG_SLOT_FILES);
+  if (lua_isnil(L, -1)) {
+    lua_pop(L, 1);
+    lua_newtable(L);
+    lua_createtable(L, 0, 1);
+    (void)lua_pushliteral(L, "v");
+    lua_setfield(L, -2, "__mode");
+    (void)lua_setmetatable(L, -2);
+    lua_pushvalue(L, -1);
+    lua_rawseti(L, -3, LG_SLOT_FILES);
+  }
+  lua_remove(L, -2);
+}
+
+/* Close the files whose streams the script has dropped, as stock Lua does when it collects such a stream. */
+static void lg_close_dropped(lua_State *L) {
+  int count = 0;
+  lg_collect_all(lg_state_of(L), L);
+  lua_newtable(L);
+  lg_push_files(L);
+  lua_pushnil(L);
+  while (lua_next(L, -2)) {
+    lua_pop(L, 1);
+    lua_pushvalue(L, -1);
+    lua_rawseti(L, -4, ++count); /* no more than the host has files open for the run */
+  }
+  lua_pop(L, 1);
+  (void)lg_ask(L, "fs.keep", 1);
+  lua_pop(L, 1);
+}
+
+/* Open the file that argument 1 names for the closed stream `s`, at index `at`. 0 when the host refuses, and then its reply is on the
+ * stack. */
+static int lg_open_file(lua_State *L, struct lg_stream *s, int at, const char *mode) {
+  lg_push_files(L);
+  for (int tries = 1;; tries++) {
+    lua_pushvalue(L, 1);
+    (void)lua_pushstring(L, mode);
+    int opened = lg_ask(L, "fs.open", 2);
+    (void)lua_rawgeti(L, -1, opened ? 1 : 3);
+    int number = (int)lua_tointeger(L, -1); /* of the file, or of the error */
+    lua_pop(L, 1);
+    if (opened) {
+      lua_pushvalue(L, at);
+      lua_rawseti(L, -3, number);
+      lua_pop(L, 2);
+      s->number = number;
+      s->kind = LG_STREAM_FILE;
+      return 1;
+    }
+    if (number != EMFILE || tries == 2) return 0;
+    lua_pop(L, 1);
+    lg_close_dropped(L);
+  }
+}
 
 /* Close the stream: what close() returns. */
 static int lg_close_stream(lua_State *L, struct lg_stream *s) {
@@ -92,6 +153,10 @@ static int lg_close_stream(lua_State *L, struct lg_stream *s) {
     return 2;
   }
   s->kind = LG_STREAM_CLOSED;
+  lg_push_files(L);
+  lua_pushnil(L);
+  lua_rawseti(L, -2, s->number);
+  lua_pop(L, 1);
   lua_pushinteger(L, s->number);
   if (!lg_ask(L, "fs.close", 1)) return lg_refused(L);
   lg_answer(L);

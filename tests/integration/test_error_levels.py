@@ -56,6 +56,8 @@ WRAPPED = [
     "return pcall(coroutine.resume)",
     "return pcall(coroutine.status, 'x')",
     "return pcall(coroutine.wrap, print) == pcall(coroutine.create, print)",
+    "local ok, e = pcall(coroutine.wrap(function() error(5, 0) end)) return type(e), e",
+    "local w = coroutine.wrap(function() error(-2 ^ 63) end) local ok, e = pcall(function() w() end) return type(e), e",
     "return pcall(coroutine.wrap)",
     "return pcall(coroutine.wrap, {})",
     "local t = {resume = coroutine.resume} return pcall(function() t.resume('x') end)",

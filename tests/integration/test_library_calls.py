@@ -8,7 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from stock_lua import stock_lua
+from luas import HAVE_ENVIRONMENTS
+from stock_lua import our_answer, output, stock_answer, stock_lua
 
 from luagauge import LuaEngine
 
@@ -75,3 +76,17 @@ def test_known_differences_of_calls_have_reasons() -> None:
     """Each pattern in the list says why."""
     known = json.loads((STOCK / "differences.json").read_text())["calls"]
     assert all(entry["pattern"] and len(entry["reason"]) > 20 for entry in known)
+
+
+@pytest.mark.parametrize("mode", ["B", "bB", "tB", "b", "t", "", "x"])
+def test_load_takes_the_modes_of_stock_lua(engine: LuaEngine, mode: str) -> None:
+    """A text that is not compiled, for the mode or for what it says, gives stock Lua's message."""
+    source = f"return pcall(load, 'return 1 +', 'x', '{mode}')"
+    assert our_answer(engine, source) == stock_answer(engine, source)
+
+
+def test_gcinfo_is_the_count_in_whole_kilobytes(engine: LuaEngine) -> None:
+    """Where the version has it."""
+    here = output(engine, "return gcinfo and math.floor(collectgarbage('count')) - gcinfo()")
+    assert here == (0 if engine.config.lua in HAVE_ENVIRONMENTS else None)
+    assert (here is None) == (stock_answer(engine, "return type(gcinfo)") == (True, "nil"))

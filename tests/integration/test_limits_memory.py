@@ -98,8 +98,10 @@ def test_limit_caught_before_another_error_is_not_its_cause(engine: LuaEngine) -
 
 def test_limit_raised_again_is_still_the_limit(engine: LuaEngine) -> None:
     """A script may catch, tidy up and raise what it caught."""
-    source = "local ok, e = pcall(string.rep, 'x', 1e9) error(e, 0)"
-    assert isinstance(engine.execute_script(source).error, MemoryLimitExceeded)
+    source = "local ok, e = pcall(string.rep, 'x', 1e9) error(e, %d)"
+    for level in (0, 1):  # without a place, and with one
+        assert isinstance(engine.execute_script(source % level).error, MemoryLimitExceeded)
+    assert type(engine.execute_script("error('not enough memory')").error) is ScriptRuntimeError
 
 
 def test_limit_spares_garbage(make_engine: Callable[..., LuaEngine], lua: str) -> None:

@@ -7,6 +7,8 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+from luas import HAVE_CLOSE
+from stock_lua import our_answer, stock_answer
 
 from luagauge import LuaEngine, ScriptRuntimeError
 
@@ -138,3 +140,24 @@ def test_logs_of_a_failed_run_are_kept_and_not_the_next_runs(engine: LuaEngine) 
     """Each result has its own."""
     assert [entry.message for entry in engine.execute_script("print('a') error('x')").logs] == ["a"]
     assert engine.execute_script("return 1").logs == ()
+
+
+def test_warnings_are_entries_once_they_are_on(engine: LuaEngine) -> None:
+    """They are off at first, and in the next run again; an order is a piece alone."""
+    if engine.config.lua not in HAVE_CLOSE:
+        assert engine.execute_script("return warn").output is None
+        return
+    source = "warn('one') warn('@on') warn('t', 'w', 0) warn('@what') warn('@', 'off') warn('@off') warn('four')"
+    for _ in range(2):
+        logs = engine.execute_script(source).logs
+        assert [(entry.level, entry.message) for entry in logs] == [("warning", "tw0"), ("warning", "@off")]
+
+
+@pytest.mark.parametrize(
+    "call", ["pcall(warn)", "pcall(warn, {})", "pcall(warn, 1, nil)", "pcall(warn, 'a', 1, {})", "warn('x', 1)"]
+)
+def test_warnings_check_their_pieces_as_stock_lua(engine: LuaEngine, call: str) -> None:
+    """All pieces are texts or numbers."""
+    if engine.config.lua not in HAVE_CLOSE:
+        pytest.skip("this Lua has no warn")
+    assert our_answer(engine, f"return {call}") == stock_answer(engine, f"return {call}")

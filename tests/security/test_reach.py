@@ -6,7 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from luas import HAVE_ENV, HAVE_ENVIRONMENTS, HAVE_FRESH_RANDOM, HAVE_INTEGERS, LUAJIT, ONLY_FLOATS
+from luas import HAVE_CLOSE, HAVE_ENV, HAVE_ENVIRONMENTS, HAVE_FRESH_RANDOM, HAVE_INTEGERS, LUAJIT, ONLY_FLOATS
 
 from luagauge import LuaEngine, ScriptRuntimeError, ScriptSyntaxError, _finder
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.emulated
 
 BASE = """_G _VERSION assert collectgarbage error getmetatable ipairs load log next pairs pcall print rawequal rawget rawset
     select setmetatable tonumber tostring type xpcall coroutine math os string table context io debug package require""".split()
-JIT_OR_51 = ["unpack", "loadstring", "getfenv", "setfenv", "module"]
+JIT_OR_51 = ["unpack", "loadstring", "gcinfo", "getfenv", "setfenv", "module"]
 LIBRARIES: dict[str, str] = {
     "coroutine": "create resume running status wrap yield",
     "os": "clock date difftime getenv time",
@@ -29,7 +29,7 @@ LIBRARIES: dict[str, str] = {
     "package": "loaded preload path cpath config",
 }
 STREAMS = {"stdin", "stdout", "stderr"}
-NEVER = """dofile loadfile python newproxy warn ffi jit arg
+NEVER = """dofile loadfile python newproxy ffi jit arg
     os.execute os.exit os.remove os.rename os.tmpname os.setlocale string.dump io.open io.popen io.tmpfile
     package.loadlib package.loaded.ffi package.loaded.jit package.loaded.python debug.getregistry debug.sethook
     debug.gethook debug.getlocal debug.setlocal debug.getupvalue debug.setupvalue debug.upvalueid debug.upvaluejoin
@@ -56,6 +56,7 @@ return found
 def extras(lua: str) -> tuple[set[str], dict[str, set[str]]]:
     """Return the further globals and library members of a Lua version."""
     globals_: set[str] = set(JIT_OR_51) if lua in HAVE_ENVIRONMENTS else {"rawlen"}
+    globals_ |= {"warn"} if lua in HAVE_CLOSE else set()
     members: dict[str, set[str]] = {name: set() for name in LIBRARIES}
     members["package"] |= {"loaders", "seeall"} if lua in HAVE_ENVIRONMENTS else {"searchers"}
     members["package"] |= set() if lua == "5.1" else {"searchpath"}

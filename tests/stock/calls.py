@@ -46,6 +46,7 @@ FUNCTIONS = {
     "tostring": "*",
     "type": "*",
     "unpack": "tjj",
+    "warn": "s**",
     "xpcall": "ff*",
     "load": "kss",
     "loadstring": "ks",

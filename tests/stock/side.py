@@ -30,7 +30,7 @@ def run_stock(version: str, harness: str, functions: Functions) -> None:
     for name, function in functions.items():
         globals_of_lua[name.encode()] = function
     lua.execute(b"python = nil")
-    lua.execute(harness.encode("latin-1"))
+    lua.eval(b"function(text) return (loadstring or load)(text, '=harness') end")(harness.encode("latin-1"))()
 
 
 def run_here(version: str, harness: str, functions: Functions) -> None:
@@ -38,7 +38,14 @@ def run_here(version: str, harness: str, functions: Functions) -> None:
     from luagauge import LuaEngine, ScriptConfig
 
     config = ScriptConfig(
-        lua=version, timeout_ms=TIMEOUT_MS, memory_limit_mb=MEMORY_MB, functions=functions, max_output_size=1 << 20
+        lua=version,
+        timeout_ms=TIMEOUT_MS,
+        memory_limit_mb=MEMORY_MB,
+        functions=functions,
+        max_output_size=1 << 20,
+        allow_filesystem=True,
+        filesystem_directories=[Path.cwd()],
+        environment_variables={"PATH": os.environ["PATH"]},
     )
     with LuaEngine(config) as engine:
         result = engine.execute_script(harness.encode("latin-1"), name="harness")

@@ -93,11 +93,21 @@ REFUSAL_SCRIPTS = {
     "date": "local n = 0 for i = 1, 50 do n = n + #os.date('!%Y-%m-%d', i) + #os.date('!*t', i) end return n",
     "print": "for i = 1, 50 do print('line', i, {} == nil) end return 1",
     "io.write": "for i = 1, 50 do io.write('line ', i, ' of ', 50, '\\n') end io.write('x') return 1",
+    "warn": "if warn then warn('@on') for i = 1, 50 do warn('line ', i, ' of ', 50) end end return ('x'):rep(100)",
     "require": (
         "local n = 0 for i = 1, 20 do package.preload['m' .. i] = function(name) return {name} end"
         " n = n + #require('m' .. i) end return n"
     ),
     "a module that is not there": "local ok, e = pcall(require, ('m'):rep(300)) return #A(e)",
+    "complaints about a long text": (
+        "local long, n = ('x'):rep(1500), 0 for _, f in ipairs({collectgarbage, require, C, io.input, io.lines}) do"
+        " local ok, e = pcall(f, long) e = e or 'none' if e:find('not enough memory', 1, true) then error(e, 0) end"
+        " n = n + #e end return n"
+    ),
+    "complaints about a long name": (
+        "local t, n = setmetatable({}, {__name = ('x'):rep(1500)}), 0 for _, f in ipairs({math.floor, ('').rep, io.input}) do"
+        " local ok, e = pcall(f, t) if e:find('not enough memory', 1, true) then error(e, 0) end n = n + #e end return n"
+    ),
     "traceback": (
         "local function f(n) if n == 0 then return #debug.traceback('x') end return (f(n - 1)) end return f(30)"
     ),

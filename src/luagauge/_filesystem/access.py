@@ -24,7 +24,7 @@ else:
     from luagauge._filesystem.posix import PosixBelow as SystemBelow
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
     from io import BufferedReader
 
     from luagauge._filesystem.contract import Below
@@ -77,6 +77,7 @@ class Filesystem:
         calls: dict[str, Callable[..., Any]] = {
             "open": self._open,
             "close": self._close,
+            "keep": self._keep,
             "read": self._read,
             "write": self._write,
             "seek": self._seek,
@@ -91,10 +92,7 @@ class Filesystem:
 
     def close_all(self) -> None:
         """Close what runs of this thread left open."""
-        me = threading.get_ident()
-        for number in [number for number, file in list(self._files.items()) if file.thread == me]:
-            with suppress(OSError):  # a full disk, say: nobody is left to be told
-                self._files.pop(number).binary.close()
+        self._keep(())
 
     def _find(self, path: str | bytes) -> Below[Any]:
         """Find what a script calls by this path."""
@@ -131,6 +129,15 @@ class Filesystem:
     def _close(self, number: int) -> list[Any]:
         """Close a file."""
         self._files.pop(number).binary.close()
+        return [True]
+
+    def _keep(self, numbers: Collection[int]) -> list[Any]:
+        """Close what this thread's run has open, but for the files of these numbers."""
+        me = threading.get_ident()
+        for number in [number for number, file in list(self._files.items()) if file.thread == me]:
+            if number not in numbers:
+                with suppress(OSError):  # a full disk, say: nobody is left to be told
+                    self._files.pop(number).binary.close()
         return [True]
 
     def _read(self, number: int, wanted: float | str) -> list[Any]:

@@ -113,6 +113,20 @@ def test_filesystem_closes_what_a_run_leaves_open(engine: LuaEngine) -> None:
     assert open_files() <= before + 5 * ON_WINDOWS  # other threads of the system's come and go
 
 
+@pytest.mark.parametrize(
+    "drop", ["io.open(name)", "io.lines(name)()", "io.input(name)", "local f = io.open(name) f = f:lines()"]
+)
+def test_filesystem_closes_what_a_script_has_dropped(engine: LuaEngine, drop: str) -> None:
+    """A script that drops streams opens any number of files, as in stock Lua, and those that it holds stay open."""
+    script = f"""local name, first = "data.txt", io.open("data.txt") first:read()
+    for i = 1, 300 do {drop} end
+    local n = 0 for i = 1, 1000 do
+        local f = io.open(name) if not f then break end n = n + 1 files = {{files, f}}
+    end return first:read(), n >= 62, io.open(name) == nil"""
+    assert output(engine, script) == ("second", True, True)
+    assert output(engine, f'collectgarbage("stop") {script}') == ("second", True, True)
+
+
 def test_filesystem_handles_are_closed_to_scripts(engine: LuaEngine) -> None:
     """A file shows no number of the host's and no address, and what a script changes of its metatable is nothing to Lua."""
     script = """local f, g = io.open("data.txt"), io.open("data.txt") local changed = pcall(function() f.read = nil end)
