@@ -61,8 +61,9 @@ if package.searchpath then
   refused("searchpath of a name", mega, package.searchpath, name, "?;?;?")
 end
 if own.module then
-  refused("module", kilo, own.module, name)
-  refused("module of many parts", mega, own.module, string.rep("a.", 2 ^ 16))
+  local function begins(name) own.module(name) end
+  refused("module", 100, begins, name)
+  refused("module of many parts", mega, begins, string.rep("a.", 2 ^ 16))
 end
 refused("traceback", mega, debug.traceback, text)
 refused("open", kilo, io.open or io.lines, text)
