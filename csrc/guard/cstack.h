@@ -46,4 +46,11 @@ static inline void lg_c_stack(lua_State *L) {
   if (&here < lg_state_of(L)->floors.lua) luaL_error(L, "C stack overflow");
 }
 
+/* Begin with this a function that a script may call, and that may call the script: a metamethod too. A script can make it the
+ * handler of an error, and then it is called where no hook runs: of a run that is being ended, it must call nothing. */
+static inline void lg_may_call_back(lua_State *L) {
+  lg_poll(lg_state_of(L), L);
+  lg_c_stack(L);
+}
+
 #endif

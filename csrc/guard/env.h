@@ -12,19 +12,6 @@
 
 #include "own.h"
 
-/* Push a copy of the table on top (replaced by it). */
-static void lg_copy_library(lua_State *L) {
-  int from = lua_gettop(L);
-  lua_createtable(L, 0, 32);
-  lua_pushnil(L);
-  while (lua_next(L, from)) {
-    lua_pushvalue(L, -2);
-    lua_insert(L, -2);
-    lua_rawset(L, from + 1);
-  }
-  lua_remove(L, from);
-}
-
 /* context when the host gave none: empty request, response and metadata. */
 static void lg_push_empty_context(lua_State *L) {
   static const char *const fields[] = {"request", "response", "metadata"};

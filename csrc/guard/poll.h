@@ -5,6 +5,7 @@
 #define LG_POLL_H
 
 #include <limits.h>
+#include <string.h>
 
 #include "../lua/lua_api.h"
 #include "../os/compiler.h"
@@ -83,6 +84,17 @@ static int lg_is_memory_error(lua_State *L, int idx) {
 /* Call this in every loop whose length a script chooses, at least every few microseconds. */
 static inline void lg_poll(struct lg_state *st, lua_State *L) {
   if (atomic_load_explicit(&st->ending.flag, memory_order_relaxed) != LG_INT_NONE) lg_attend(st, L);
+}
+
+/* The first of n bytes that is c, or NULL. They may be many megabytes. */
+static inline const char *lg_find_byte(lua_State *L, const char *s, size_t n, char c) {
+  const size_t stretch = (size_t)1 << 18; /* some ten microseconds */
+  for (; n > stretch; s += stretch, n -= stretch) {
+    const char *at = memchr(s, c, stretch);
+    if (at != NULL) return at;
+    lg_poll(lg_state_of(L), L);
+  }
+  return n == 0 ? NULL : memchr(s, c, n);
 }
 
 /* A budgeted run counts its instructions in steps of this many, per coroutine; a resume costs one step, so that

@@ -10,6 +10,9 @@
 #include "baselib.h"
 #include "strbuf.h"
 
+/* The key in the registry of what the run has loaded, by name: package.loaded at first. */
+static const char lg_modules[] = "modules";
+
 /* The coroutine that a function of debug's is about: argument 1, if it is one; *arg is how many arguments that takes. */
 static lua_State *lg_debugged(lua_State *L, int *arg) {
   *arg = lua_type(L, 1) == LUA_TTHREAD;
@@ -90,7 +93,7 @@ static int lg_push_library_name(lua_State *L, lua_Debug *ar) {
 #if LG_TRACE_NAMES_C_ONLY
   (void)lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
 #else
-  (void)lua_getfield(L, LUA_REGISTRYINDEX, "_LOADED");
+  (void)lua_getfield(L, LUA_REGISTRYINDEX, lg_modules);
 #endif
   int found = lg_find_name(L, top + 1, 2);
   if (found) {
@@ -213,15 +216,18 @@ static int lg_traceback(lua_State *L) {
 
 /* ---- getinfo ---- */
 
-/* Append to `kept` the options that it has not, but for those that would give a function or a table, which would also put them on
- * a stack. 0 when one is none. */
-static int lg_info_options(lua_State *L, int arg, const char *options, char *kept, size_t size) {
-  size_t n = strlen(kept);
+enum { LG_INFO_KEPT = 8 }; /* S, l, n, r, t, u and NUL */
+
+/* Put each of the options into `kept` once, but for those that would give a function or a table, which would also put them on a
+ * stack. 0 when one is none. */
+static int lg_info_options(lua_State *L, int arg, const char *options, char kept[LG_INFO_KEPT]) {
+  size_t n = 0;
   luaL_argcheck(L, !LG_INFO_REFUSES_MARK || options[0] != '>', arg, "invalid option '>'");
-  for (const char *p = options; *p != '\0'; p++) {
-    if (strchr(LG_INFO_OPTIONS, *p) == NULL) return 0;
-    if (*p == 'f' || *p == 'L' || strchr(kept, *p) != NULL || n == size - 1) continue;
-    kept[n++] = *p;
+  for (size_t i = 0; options[i] != '\0'; i++) {
+    if (i % LG_CHUNK == LG_CHUNK - 1) lg_poll(lg_state_of(L), L);
+    if (strchr(LG_INFO_OPTIONS, options[i]) == NULL) return 0;
+    if (options[i] == 'f' || options[i] == 'L' || strchr(kept, options[i]) != NULL) continue;
+    kept[n++] = options[i];
     kept[n] = '\0';
   }
   return 1;
@@ -336,12 +342,12 @@ static void lg_stock_parameters(lua_State *L, lua_State *of, int arg, const lua_
 static int lg_getinfo(lua_State *L) {
   int arg = 0;
   int level = 0;
-  char options[16] = ">S"; /* S tells whose it is */
+  char options[2 + LG_INFO_KEPT] = ">S"; /* S tells whose it is */
+  char *given = options + 2;
   lua_Debug ar;
   memset(&ar, 0, sizeof ar);
   lua_State *of = lg_debugged(L, &arg);
-  const char *given = luaL_optlstring(L, arg + 2, LG_INFO_OPTIONS, NULL);
-  int valid = lg_info_options(L, arg + 2, given, options, sizeof options);
+  int valid = lg_info_options(L, arg + 2, luaL_optlstring(L, arg + 2, LG_INFO_OPTIONS, NULL), given);
   int is_level = lg_info_level(L, arg + 1, &level);
   if (is_level && !lg_info_stack(L, of, level, &ar)) {
     lua_pushnil(L);

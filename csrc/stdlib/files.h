@@ -156,7 +156,7 @@ LG_CONTINUATION(lg_dofile_goes_on) {
 #endif
 
 static int lg_dofile(lua_State *L) {
-  lg_c_stack(L); /* a file may do itself */
+  lg_may_call_back(L);
   if (lua_isnone(L, 1)) lua_pushnil(L);
   lua_settop(L, 1);
   if (!lg_load_file(L, NULL)) return lua_error(L);

@@ -154,14 +154,20 @@ static int lg_io_type(lua_State *L) {
   return 1;
 }
 
+/* Whether that is a mode of C's fopen(). Its b may be repeated as often as a script likes. */
+static int lg_is_mode(lua_State *L, const char *mode) {
+  if (*mode == '\0' || strchr("rwa", *mode) == NULL) return 0;
+  size_t n = mode[1] == '+' ? 2 : 1;
+  for (; mode[n] == 'b'; n++) {
+    if (n % LG_CHUNK == 0) lg_poll(lg_state_of(L), L);
+  }
+  return mode[n] == '\0';
+}
+
 static int lg_io_open(lua_State *L) {
   (void)luaL_checkstring(L, 1);
   const char *mode = luaL_optlstring(L, 2, "r", NULL);
-  if (LG_OPEN_CHECKS_MODE) {
-    size_t n = *mode != '\0' && strchr("rwa", *mode) != NULL;
-    n += n != 0 && mode[n] == '+';
-    luaL_argcheck(L, n != 0 && strspn(mode + n, "b") == strlen(mode + n), 2, "invalid mode");
-  }
+  luaL_argcheck(L, !LG_OPEN_CHECKS_MODE || lg_is_mode(L, mode), 2, "invalid mode");
   return lg_open_path(L, mode) ? 1 : 3;
 }
 

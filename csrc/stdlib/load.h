@@ -110,8 +110,7 @@ static int lg_load_chunk(lua_State *L, int is_text) {
   struct lg_load_source src = {st, NULL, 0, 0, NULL};
   char short_name[512];
   int status = 0;
-  lg_poll(st, L); /* where load is an error handler, each error while it compiles would call it again */
-  lg_c_stack(L);  /* a reader may load again */
+  lg_may_call_back(L); /* the reader, and as an error handler itself: for each error while it compiles */
   if (lua_isnone(L, 1)) luaL_checktype(L, 1, LUA_TFUNCTION);
   src.mode = lg_other_mode(L, 3);
   lua_settop(L, 5);

@@ -30,34 +30,40 @@ static int lg_log_fits(const struct lg_state *st, size_t total) {
          used <= rq->max_log_bytes - total;
 }
 
-/* Begin an entry whose message has `total` bytes: the buffer, with room for them, to which the caller appends them. NULL where
- * the entry is dropped. */
-static struct lg_buf *lg_log_begin(struct lg_state *st, const char *level, size_t level_len, size_t total) {
-  struct lg_buf *b = &st->answer.logs;
-  if (!lg_log_fits(st, total) || lg_buf_reserve(b, total + level_len + 64) != 0) {
+/* Begin an entry whose message has `total` bytes: a buffer with room for them, to which the caller appends them. 0 where the
+ * entry is dropped. None of it is in the logs until lg_log_end(): a run that is given up in between leaves no part of it. */
+static int lg_log_begin(struct lg_state *st, const char *level, size_t level_len, size_t total, struct lg_buf *entry) {
+  struct lg_buf *logs = &st->answer.logs;
+  if (!lg_log_fits(st, total) || lg_buf_reserve(logs, total + level_len + 64) != 0) {
     st->rp->logs_dropped++;
-    return NULL;
+    return 0;
   }
+  *entry = *logs;
   double now = lg_wall_seconds();
-  (void)lg_wire_word(b, LG_W_FLOAT, &now); /* cannot fail: room was reserved */
-  (void)lg_wire_str(b, level, level_len);
+  (void)lg_wire_word(entry, LG_W_FLOAT, &now); /* cannot fail: room was reserved */
+  (void)lg_wire_str(entry, level, level_len);
   uint64_t n64 = total;
-  (void)lg_wire_word(b, LG_W_LONGSTR, &n64);
+  (void)lg_wire_word(entry, LG_W_LONGSTR, &n64);
+  return 1;
+}
+
+/* The entry is whole. */
+static void lg_log_end(struct lg_state *st, size_t total, const struct lg_buf *entry) {
+  st->answer.logs.len = entry->len;
   st->answer.log_entries++;
   st->answer.log_bytes += total;
-  return b;
 }
 
 /* End the line with n more bytes: it becomes an entry. */
 static void lg_line_end(struct lg_state *st, int which, const char *s, size_t n) {
   static const char *const levels[LG_LINES] = {"print", "stderr"};
   struct lg_line *line = &st->answer.lines[which];
-  if (!line->dropped) {
-    struct lg_buf *b = lg_log_begin(st, levels[which], strlen(levels[which]), line->text.len + n);
-    if (b != NULL) {
-      (void)lg_buf_append(b, line->text.data, line->text.len);
-      (void)lg_buf_append(b, s, n);
-    }
+  size_t total = line->text.len + n;
+  struct lg_buf entry;
+  if (!line->dropped && lg_log_begin(st, levels[which], strlen(levels[which]), total, &entry)) {
+    (void)lg_buf_append(&entry, line->text.data, line->text.len);
+    (void)lg_buf_append(&entry, s, n);
+    lg_log_end(st, total, &entry);
   }
   line->dropped = 0;
   line->text.len = 0;
@@ -79,7 +85,7 @@ static void lg_log_written(lua_State *L, struct lg_state *st, int which, const c
   const char *end = s + n;
   for (;;) {
     lg_poll(st, L);
-    const char *newline = memchr(s, '\n', (size_t)(end - s));
+    const char *newline = lg_find_byte(L, s, (size_t)(end - s), '\n');
     if (newline == NULL) break;
     size_t begin = st->answer.logs.len;
     lg_line_end(st, which, s, (size_t)(newline - s));

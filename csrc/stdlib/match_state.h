@@ -46,12 +46,8 @@ static int lg_equal(lua_State *L, const char *a, const char *b, size_t n) {
 
 /* How many of p's len bytes come before the first NUL. */
 static size_t lg_until_nul(lua_State *L, const char *p, size_t len) {
-  for (size_t at = 0; at < len; at += LG_M_PIECE) {
-    const char *nul = memchr(p + at, '\0', len - at < LG_M_PIECE ? len - at : LG_M_PIECE);
-    if (nul != NULL) return (size_t)(nul - p);
-    if (len - at > LG_M_PIECE) lg_look(L);
-  }
-  return len;
+  const char *nul = lg_find_byte(L, p, len, '\0');
+  return nul == NULL ? len : (size_t)(nul - p);
 }
 
 static void lg_m_init(struct lg_match *m, lua_State *L, const char *s, size_t s_len, const char *p, size_t p_len) {

@@ -1,15 +1,14 @@
 /* package, require, and 5.1's module: the modules of one run. Once per Lua version.
  *
  * Contract: C functions that hostile scripts call, each on the run's thread inside the guarded call. lg_open_modules() makes all
- * of it anew for a run that mentions any of it. What is loaded stands in a table that is the run's own; the registry has it
- * where stock Lua has it (_LOADED), so messages and tracebacks find the names of functions in it. Files are the host's: a name
- * or a path is only a text here, and the host decides whether it lies below a directory that scripts may use. */
+ * of it anew for a run that mentions any of it. What is loaded stands in a table that is the run's own (lg_modules). Files are
+ * the host's: a name or a path is only a text here, and the host decides whether it lies below a directory that scripts may
+ * use. */
 #ifndef LG_STDLIB_PACKAGE_H
 #define LG_STDLIB_PACKAGE_H
 
-#include "fenv.h"
+#include "debuglib.h"
 #include "files.h"
-#include "strbuf.h"
 
 static const char lg_loading_mark = 0; /* its address stands for a module that is being loaded */
 
@@ -19,7 +18,7 @@ static void lg_add_replaced(struct lg_strbuf *b, const char *s, size_t n, const 
   const char *end = s + n;
   while (s < end) {
     lg_poll(lg_state_of(b->L), b->L);
-    const char *at = memchr(s, from[0], (size_t)(end - s));
+    const char *at = lg_find_byte(b->L, s, (size_t)(end - s), from[0]);
     if (at == NULL) break;
     if ((size_t)(end - at) >= from_len && memcmp(at, from, from_len) == 0) {
       lg_sb_add(b, s, (size_t)(at - s));
@@ -52,26 +51,39 @@ static int lg_is_readable(lua_State *L, const char *path) {
   return found;
 }
 
+/* The next template of a path: it begins at *template, and is so long. 0 when there is none. */
+static int lg_next_template(lua_State *L, const char **template, const char *end, size_t *len) {
+  size_t skipped = 0;
+  for (; !LG_SEARCHER_IS_BARE && *template != end && **template == ';'; ++*template) {
+    if (++skipped % LG_CHUNK == 0) lg_poll(lg_state_of(L), L);
+  }
+  if (!LG_SEARCHER_IS_BARE && *template == end) return 0;
+  const char *mark = lg_find_byte(L, *template, (size_t)(end - *template), ';');
+  *len = (size_t)((mark == NULL ? end : mark) - *template);
+  return 1;
+}
+
 /* Look for `name` by the templates of `path`. Pushes the first file that can be read; or the message about those that cannot,
  * and 0. */
 static int lg_search_path(lua_State *L, const char *name, const char *path, const char *sep, const char *dirsep) {
   struct lg_strbuf message;
   int top = lua_gettop(L);
+  size_t len = 0;
   luaL_checkstack(L, LUA_MINSTACK, "too many templates");
   if (*sep != '\0') name = lg_push_replaced(L, name, strlen(name), sep, dirsep);
   lg_sb_init(L, &message);
   const char *start = LG_SEARCHER_IS_BARE ? "no file '" : "\n\tno file '";
-  for (;;) {
-    if (!LG_SEARCHER_IS_BARE) path += strspn(path, ";");
-    if (!LG_SEARCHER_IS_BARE && *path == '\0') break;
-    const char *file = lg_push_replaced(L, path, strcspn(path, ";"), "?", name);
+  const char *end = path + strlen(path);
+  while (lg_next_template(L, &path, end, &len)) {
+    const char *file = lg_push_replaced(L, path, len, "?", name);
     if (lg_is_readable(L, file)) break;
+    lg_poll(lg_state_of(L), L);
     lg_sb_add(&message, start, strlen(start));
     lg_sb_addvalue(&message);
     lg_sb_addchar(&message, '\'');
     start = "\n\tno file '";
-    path += strcspn(path, ";");
-    if (*path == '\0') break;
+    path += len;
+    if (path == end) break;
     path++;
   }
   int found = lua_gettop(L) > message.slot;
@@ -97,6 +109,7 @@ static int lg_searchpath(lua_State *L) {
 
 static int lg_search_preload(lua_State *L) {
   const char *name = luaL_checkstring(L, 1);
+  lg_may_call_back(L);
 #if LG_PRELOAD_IS_FIELD
   (void)lua_getfield(L, lua_upvalueindex(1), "preload");
   if (!lua_istable(L, -1)) luaL_error(L, "'package.preload' must be a table");
@@ -115,6 +128,7 @@ static int lg_search_preload(lua_State *L) {
 
 static int lg_search_files(lua_State *L) {
   const char *name = luaL_checkstring(L, 1);
+  lg_may_call_back(L);
   (void)lua_getfield(L, lua_upvalueindex(1), "path");
   const char *path = lua_tostring(L, -1);
   if (path == NULL) luaL_error(L, "'package.path' must be a string");
@@ -200,9 +214,9 @@ static void lg_run_loader(lua_State *L, const char *name) {
 /* require(name). Upvalue 1 is package. */
 static int lg_require(lua_State *L) {
   const char *name = luaL_checkstring(L, 1);
-  lg_c_stack(L); /* a module may require itself */
+  lg_may_call_back(L);
   lua_settop(L, 1);
-  (void)lua_getfield(L, LUA_REGISTRYINDEX, "_LOADED");
+  (void)lua_getfield(L, LUA_REGISTRYINDEX, lg_modules);
   (void)lua_getfield(L, 2, name);
   if (lua_toboolean(L, -1)) {
     if (lg_is_loading(L)) luaL_error(L, "loop or previous error loading module '%s'", name);
@@ -228,10 +242,12 @@ static int lg_require(lua_State *L) {
 #if LG_HAS_MODULE
 /* Push the table that the dotted name stands for among the globals; what is missing of it is made. 0 for a name that is taken. */
 static int lg_push_named_table(lua_State *L, const char *name) {
+  const char *end = name + strlen(name);
   lua_pushvalue(L, LUA_GLOBALSINDEX);
   for (;;) {
     lg_poll(lg_state_of(L), L);
-    size_t n = strcspn(name, ".");
+    const char *dot = lg_find_byte(L, name, (size_t)(end - name), '.');
+    size_t n = (size_t)((dot == NULL ? end : dot) - name);
     lua_pushlstring(L, name, n);
     lua_pushvalue(L, -1);
     lua_rawget(L, -3);
@@ -276,7 +292,8 @@ static void lg_begin_module(lua_State *L, const char *name) {
 static int lg_module(lua_State *L) {
   const char *name = luaL_checkstring(L, 1);
   int last = lua_gettop(L);
-  lua_getfield(L, LUA_REGISTRYINDEX, "_LOADED");
+  lg_may_call_back(L);
+  lua_getfield(L, LUA_REGISTRYINDEX, lg_modules);
   lua_getfield(L, -1, name);
   if (!lua_istable(L, -1)) {
     lua_pop(L, 1);
@@ -292,6 +309,7 @@ static int lg_module(lua_State *L) {
   lg_set_caller_env(L);
   lua_pop(L, 1);
   for (int i = 2; i <= last; i++) {
+    lg_poll(lg_state_of(L), L);
     lua_pushvalue(L, i);
     lua_pushvalue(L, -2);
     lua_call(L, 1, 0);
@@ -301,6 +319,7 @@ static int lg_module(lua_State *L) {
 
 static int lg_seeall(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
+  lg_may_call_back(L);
   if (!lua_getmetatable(L, 1)) {
     lua_createtable(L, 0, 1);
     lua_pushvalue(L, -1);
@@ -314,7 +333,7 @@ static int lg_seeall(lua_State *L) {
 
 /* ---- what a run gets ---- */
 
-/* Offer package and require in the globals at index env; the table of loaded modules is at index `loaded`. */
+/* Push package, and offer require in the globals at index env; the table of loaded modules is at index `loaded`. */
 static void lg_open_package(lua_State *L, int env, int loaded) {
   lua_createtable(L, 0, 9);
   int package = lua_gettop(L);
@@ -350,9 +369,6 @@ static void lg_open_package(lua_State *L, int env, int loaded) {
   lua_pushcclosure(L, lg_require, 1);
   lua_setfield(L, env, "require");
   lua_settop(L, package);
-  lua_pushvalue(L, package);
-  lua_setfield(L, loaded, "package");
-  lua_setfield(L, env, "package");
 }
 
 #endif

@@ -14,15 +14,16 @@ static void lg_log_entry(lua_State *L, struct lg_state *st, const char *level, s
   int top = lua_gettop(L);
   size_t total = begun == NULL ? 0 : begun->len;
   for (int i = first; i <= top; i++) total += lua_rawlen(L, i) + (i > first);
-  struct lg_buf *b = lg_log_begin(st, level, level_len, total);
-  if (b == NULL) return;
-  if (begun != NULL) (void)lg_buf_append(b, begun->data, begun->len);
+  struct lg_buf entry;
+  if (!lg_log_begin(st, level, level_len, total, &entry)) return;
+  if (begun != NULL) (void)lg_buf_append(&entry, begun->data, begun->len);
   for (int i = first; i <= top; i++) {
     size_t n = 0;
     const char *s = lua_tolstring(L, i, &n);
-    if (i > first) (void)lg_buf_append(b, "\t", 1);
-    (void)lg_buf_append(b, s, n);
+    if (i > first) (void)lg_buf_append(&entry, "\t", 1);
+    (void)lg_buf_append(&entry, s, n);
   }
+  lg_log_end(st, total, &entry);
 }
 
 /* Put the text of the argument at idx in its place. Before 5.3 a __tostring may return anything. */

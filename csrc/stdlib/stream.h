@@ -320,6 +320,7 @@ static int lg_read_stream(lua_State *L, const struct lg_stream *s, int first, in
   luaL_checkstack(L, last - first + 1 + LUA_MINSTACK, "too many arguments");
   if (first > last) return lg_read_one(L, s, 0) ? 1 : lg_refused(L);
   for (int arg = first; arg <= last; arg++) {
+    lg_poll(lg_state_of(L), L);
     if (!lg_read_one(L, s, arg)) return lg_refused(L);
     if (lua_isnil(L, -1)) return arg - first + 1;
   }

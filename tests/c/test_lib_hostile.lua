@@ -125,4 +125,71 @@ if number >= 53 then
   stops("utf8.codepoint", again, u.codepoint, big, 1, 200000)
   stops("utf8.char", again, u.char, 1, 2000, 70000)
 end
+
+-- Nothing ends a loop of the script's own here. So each of these looks at the flag itself, or calls what does.
+local io, debug, package, require, collect = own.io, own.debug, own.package, own.require, collect_ours
+local find = package.searchers or package.loaders
+do
+  local many = {}
+  for i = 1, number == 51 and 7000 or 200000 do many[i] = "*a" end
+  local stdin, stdout = io.stdin, io.stdout
+  stops("io.write", again, io.write, mega)
+  stops("io.write of lines", again, io.write, string.rep("\n", 2 ^ 20))
+  stops("io.write of many", again, function() io.write(unpack(many)) end)
+  stops("write", again, stdout.write, stdout, big)
+  stops("io.read of many", again, function() io.read(unpack(many)) end)
+  stops("read", again, function() stdin:read(unpack(many)) end)
+end
+do
+  local empty, dots = string.rep(";", 2 ^ 26), string.rep("a.", 2 ^ 19)
+  local path = package.path
+  package.path = empty
+  stops("require by an empty path", again, pcall, require, "m")
+  stops("a searcher by an empty path", again, pcall, find[2], "m")
+  package.path = string.rep("?;", 2 ^ 16)
+  stops("require by many templates", again, pcall, require, "m")
+  package.path = path
+  stops("require of a long name", again, pcall, require, dots)
+  stops("preloaded modules", again, find[1], "m")
+  if package.searchpath then
+    stops("searchpath", again, package.searchpath, "m", string.rep("?;", 2 ^ 16))
+    stops("searchpath of a long name", again, package.searchpath, dots, "?;?")
+    stops("searchpath by an empty path", again, package.searchpath, "m", empty)
+  end
+  for i = 1, 2 ^ 16 do find[i + 2] = tostring end
+  stops("require by many searchers", again, pcall, require, "m")
+  for i = 1, 2 ^ 16 do find[i + 2] = nil end
+  if own.module then
+    stops("module", again, pcall, own.module, dots)
+    stops("seeall", again, package.seeall, {})
+  end
+end
+do
+  local function deep(n, f, ...)
+    if n == 0 then return f(...) end
+    local result = deep(n - 1, f, ...)
+    return result
+  end
+  local levels = is_jit and 3000 or number == 51 and 15000 or 150000
+  stops("getinfo of many options", again, pcall, debug.getinfo, 1, string.rep("Sl", 2 ^ 26))
+  stops("traceback", again, debug.traceback, mega)
+  stops("traceback of many levels", deep, levels, again, debug.traceback)
+  if number == 51 and not is_jit then stops("traceback of levels that are none", debug.traceback, "", -2 ^ 31 + 1) end
+end
+stops("xpcall with a traceback", again, own.xpcall, error, debug.traceback)
+do
+  local list = {}
+  for i = 1, 2 ^ 17 do list[i] = { i } end
+  stops("collectgarbage", again, collect)
+  stops("collectgarbage of a step", again, collect, "step")
+  stops("collectgarbage of a large step", again, collect, "step", 2 ^ 30)
+  collect("stop")
+  stops("collectgarbage while stopped", again, collect)
+  collect("restart")
+  if pcall(collect, "generational") then
+    stops("collectgarbage of generations", again, collect, "generational")
+    stops("collectgarbage in generations", again, collect)
+    collect("incremental")
+  end
+end
 print(string.format("%s: %d hostile calls stopped, the latest %.1f ms late (%s)", version, count, worst * 1000 - 20, worst_name))

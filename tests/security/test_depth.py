@@ -52,6 +52,24 @@ DEEP = {
         local function f() coroutine.wrap(function() table.sort({2, 1}, f) end)() return true end return f()
     """,
     "load in coroutines": "local function f() return coroutine.wrap(function() return load(f) end)() end return f()",
+    "require": "package.preload.m = function() package.loaded.m = nil return require('m') end return require('m')",
+    "searchers": """
+        local list = package.searchers or package.loaders
+        local function f() return require(tostring({})) end
+        table.insert(list, 1, f) return require('m')
+    """,
+    "__index of loaded modules": """
+        setmetatable(package.loaded, {__index = function(_, k) return require(k .. 'x') end}) return require('m')
+    """,
+    "__index of preloaded modules": """
+        local find = (package.searchers or package.loaders)[1]
+        setmetatable(package.preload, {__index = function(_, k) return find(k .. 'x') end}) return find('m')
+    """,
+    "__index of package": """
+        local find = (package.searchers or package.loaders)[2]
+        package.path = nil setmetatable(package, {__index = function() return find('m') end}) return find('m')
+    """,
+    "module": "local n = 0 local function f() n = n + 1 (module or require)('m' .. n, f) end return f()",
     "print": "local t t = setmetatable({}, {__tostring = function() print(t) return 'x' end}) print(t)",
     "error objects": "local e e = setmetatable({}, {__tostring = function() error(e) end}) error(e)",
     "ipairs": """
@@ -135,7 +153,10 @@ def test_depth_of_every_kind_adds_up_to_an_error(
     run_on_a_stack(make_engine(lua, timeout_ms=100, memory_limit_mb=64), source, stack_kib)
 
 
-@pytest.mark.parametrize("name", ["pcall", "gsub", "sort", "coroutines", "__index", "load", "gsub in coroutines"])
+SMALL = ["pcall", "gsub", "sort", "coroutines", "__index", "load", "gsub in coroutines", "searchers", "module"]
+
+
+@pytest.mark.parametrize("name", [*SMALL, *(name for name in DEEP if name.startswith(("require", "__index of")))])
 def test_recursion_on_a_small_stack_ends_in_an_error(
     make_engine: Callable[..., LuaEngine], lua: str, name: str
 ) -> None:

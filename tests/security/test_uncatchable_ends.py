@@ -295,15 +295,28 @@ FUNCTIONS = """
 """
 
 
-def test_no_function_as_error_handler_outlives_a_deadline(make_engine: Callable[..., LuaEngine], lua: str) -> None:
+TRAPS = """
+    local endless = function() while true do end end
+    local traps = {__index = endless, __newindex = endless, __len = endless, __call = endless, __tostring = endless}
+    package.path = nil
+    for _, t in ipairs({package.loaded, package.preload, package, string}) do setmetatable(t, traps) end
+"""
+"""A function that was called with the text of an error would come upon these."""
+
+
+@pytest.mark.parametrize("traps", ["", TRAPS], ids=["", "traps"])
+def test_no_function_as_error_handler_outlives_a_deadline(
+    make_engine: Callable[..., LuaEngine], lua: str, traps: str
+) -> None:
     """A handler that is a C function is called as it is, where no hook runs: none goes on, and no host function is called."""
     called: list[object] = []
     names = list(make_engine(lua).execute_script(FUNCTIONS).raise_for_error().output)
     assert len(names) > 60
     engine = make_engine(lua, timeout_ms=10, hard_stop=False, functions={"host": called.append})
     handlers = [*names, "host", "coroutine.wrap(function() while true do end end)", "string.gmatch('aaa', 'a')"]
+    handlers += [f"(package.searchers or package.loaders)[{i}]" for i in (1, 2)]
     for handler in handlers:
-        script = f"local f = {handler} xpcall(function() while true do end end, f) while true do end"
+        script = f"local f = {handler} {traps} xpcall(function() while true do end end, f) while true do end"
         result = engine.execute_script(script)
         assert isinstance(result.error, ScriptTimeoutError), handler
         assert result.logs == ()

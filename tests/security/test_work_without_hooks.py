@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +12,7 @@ from luagauge import LuaEngine, MemoryLimitExceeded, ScriptTimeoutError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 # Each went on for minutes or for ever after its deadline.
 ENDLESS = {
@@ -115,6 +117,39 @@ def test_walk_through_metatables_ends_by_its_deadline(
         for i = 1, 1990 do t = setmetatable({{}}, {{__index = t}}) end
         {LONG_WALKS[name]}"""
     check_ends(make_engine(version, timeout_ms=200, memory_limit_mb=64), source, assert_usable)
+
+
+IN_PIECES = {  # of a text or a list that is as long as a script likes
+    "options of getinfo": ("local s = ('S'):rep(2 ^ 26)", "pcall(debug.getinfo, 1, s)"),
+    "mode of open": ("local s = 'r' .. ('b'):rep(2 ^ 26)", "pcall(io.open, '/no', s)"),
+    "formats of read": ("local t = {} for i = 1, 7000 do t[i] = '*a' end", "pcall(io.read, unpack(t))"),
+    "path without templates": ("package.path = (';'):rep(2 ^ 26)", "pcall(require, 'm')"),
+    "path of many templates": ("package.path = ('?;'):rep(2 ^ 16)", "pcall(require, 'm')"),
+    "name of a module": ("local s = ('a.'):rep(2 ^ 16)", "pcall(module or require, s)"),
+    "names of loaded modules": (
+        "local t = {} for i = 1, 1e5 do t['k' .. i] = i end for i = 1, 1e4 do package.loaded['m' .. i] = t end",
+        "pcall(string.rep)",
+    ),
+    "traceback": ("local function deep(n) if n == 0 then return debug.traceback() end return 1, deep(n - 1) end", "pcall(deep, 1e5)"),
+    "written text": ("local s = ('x'):rep(2 ^ 26)", "io.write(s)"),
+}
+
+
+@pytest.mark.parametrize("name", IN_PIECES)
+def test_long_text_is_gone_through_in_pieces(
+    make_engine: Callable[..., LuaEngine], assert_usable: Callable[[LuaEngine], None], lua: str, name: str, tmp_path: Path
+) -> None:
+    """Without the hard stop too, each ends when its time is over, and not when it is done."""
+    if name == "names of loaded modules" and lua == "5.2":
+        pytest.skip("5.2 goes through the globals at one stretch, which only the hard stop ends")
+    files = {"allow_filesystem": True, "filesystem_directories": [tmp_path]}
+    engine = make_engine(lua, timeout_ms=None, cpu_time_ms=700, hard_stop=False, memory_limit_mb=400, **files)
+    before, call = IN_PIECES[name]
+    began = time.thread_time()
+    result = engine.execute_script(f"local unpack = unpack or table.unpack {before} while true do {call} end")
+    assert isinstance(result.error, ScriptTimeoutError), result.error
+    assert time.thread_time() - began < 5
+    assert_usable(engine)
 
 
 @pytest.mark.parametrize("version", HAVE_CLOSE)
