@@ -30,6 +30,7 @@ TIMEOUT_S = 600
 MEMORY_MB = 1_500
 OUTPUT_BYTES = 64 << 20
 VARYING = re.compile(r"0x[0-9a-f]+|\b[0-9a-f]{8,16}\b|\d+\.\d+ *(s\b|sec|ms)|\d\d:\d\d:\d\d")
+END = "the suite comes to its end"
 Library = dict[str, Any]
 
 
@@ -128,16 +129,16 @@ def run_side(version: str, where: str, sources: Path, name: str, library: Librar
                 made.tests[f"{test} #{again + 1}" if again else test] = why and VARYING.sub("(varies)", why)
         if done.returncode or not made.tests:
             end = (done.stderr.decode(errors="replace").strip().splitlines() or ["ends the process"])[-1]
-            made.tests["the suite comes to its end"] = f"{done.returncode}: {end}"
+            made.tests[END] = f"{done.returncode}: {end}"
         return made
 
 
 def differences(stock: Side, here: Side) -> dict[str, str]:
-    """Say what differs here, by the test's name: tests that do not both pass or both fail, and what is printed."""
+    """Say what differs here, by the test's name: whether it passes, where a suite ends, and what is printed."""
     found = {}
     for test in {**stock.tests, **here.tests}:
         both = [side.tests.get(test, "is not reached") for side in (here, stock)]
-        if (both[0] == "") != (both[1] == ""):
+        if (both[0] == "") != (both[1] == "") or (test == END and both[0] != both[1]):
             ours, theirs = ((why or "passes").partition("\n")[0][:200] for why in both)
             found[test] = f"{ours}; stock: {theirs}"
     if stock.lines != here.lines:
