@@ -3,7 +3,7 @@
 FOLDER holds a clone of each repository that `libraries.json` names, under the repository's own name. A library's
 sources and its suite run as they are, in a copy of the clone: on lupa's Lua in that directory, and on an engine that
 may use files below it. Each test that passes in stock Lua passes here, and the lines that the suite prints are the same,
-but for what `libraries.json` lists with a reason.
+but for what `libraries.json` lists: a pattern of what is told of a difference, and the reason.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ TIMEOUT_S = 600
 MEMORY_MB = 1_500
 OUTPUT_BYTES = 64 << 20
 VARYING = re.compile(r"0x[0-9a-f]+|\b[0-9a-f]{8,16}\b|\d+\.\d+ *(s\b|sec|ms)|\d\d:\d\d:\d\d")
+END = "the suite comes to its end"
 Library = dict[str, Any]
 
 
@@ -113,10 +114,11 @@ def run_side(version: str, where: str, sources: Path, name: str, library: Librar
         for place, source in {**json.loads(KNOWN.read_text())["driver"], **library.get("with", {})}.items():
             shutil.copytree(sources / source, inside / "driver" / place)
         for path in (inside / "driver" / "luassert").glob("*.lua"):  # the driver's, on both sides
-            path.write_text(path.read_text().replace("debug.getmetatable", "getmetatable"))
+            path.write_text(re.sub(r"debug\.([gs]etmetatable)", r"\1", path.read_text()))
         command = [sys.executable, __file__, str(folder), "--side", version, where, name, str(told)]
-        limits = {"capture_output": True, "timeout": TIMEOUT_S, "check": False}
-        done = subprocess.run(command, cwd=inside, stdin=subprocess.DEVNULL, **limits)  # type: ignore[call-overload]
+        done = subprocess.run(
+            command, check=False, cwd=inside, stdin=subprocess.DEVNULL, capture_output=True, timeout=TIMEOUT_S
+        )
         made = Side(lines=VARYING.sub("(varies)", done.stdout.decode("latin-1").replace(str(folder), "")).splitlines())
         for row in told.read_text().splitlines() if told.exists() else []:
             kind, test, why = json.loads(row)
@@ -127,22 +129,22 @@ def run_side(version: str, where: str, sources: Path, name: str, library: Librar
                 made.tests[f"{test} #{again + 1}" if again else test] = why and VARYING.sub("(varies)", why)
         if done.returncode or not made.tests:
             end = (done.stderr.decode(errors="replace").strip().splitlines() or ["ends the process"])[-1]
-            made.tests["the suite comes to its end"] = f"{done.returncode}: {end}"
+            made.tests[END] = f"{done.returncode}: {end}"
         return made
 
 
 def differences(stock: Side, here: Side) -> dict[str, str]:
-    """Say what differs here, by the test's name."""
-    found = {
-        test: f"{here.tests.get(test, 'is not reached') or 'passes'}; stock: {why or 'passes'}"
-        for test, why in stock.tests.items()
-        if here.tests.get(test) != why
-    }
-    found |= {test: f"{why}; stock does not reach it" for test, why in here.tests.items() if test not in stock.tests}
+    """Say what differs here, by the test's name: whether it passes, where a suite ends, and what is printed."""
+    found = {}
+    for test in {**stock.tests, **here.tests}:
+        both = [side.tests.get(test, "is not reached") for side in (here, stock)]
+        if (both[0] == "") != (both[1] == "") or (test == END and both[0] != both[1]):
+            ours, theirs = ((why or "passes").partition("\n")[0][:200] for why in both)
+            found[test] = f"{ours}; stock: {theirs}"
     if stock.lines != here.lines:
-        both = [(a, b) for a, b in zip(stock.lines, here.lines, strict=False) if a != b]
-        first = both[0] if both else (f"{len(stock.lines)} lines", f"{len(here.lines)} lines")
-        found["output"] = f"{first[1]!r}; stock: {first[0]!r}"
+        pairs = [(a, b) for a, b in zip(here.lines, stock.lines, strict=False) if a != b]
+        first = pairs[0] if pairs else (f"{len(here.lines)} lines", f"{len(stock.lines)} lines")
+        found["output"] = f"{first[0][:200]!r}; stock: {first[1][:200]!r}"
     return found
 
 
@@ -179,14 +181,15 @@ def main() -> int:
                 found = differences(stock.result(), here.result())
                 print(f"{name}, {lua}: {stock.result().passing()} in stock Lua, {here.result().passing()} here")
                 for test, how in found.items():
-                    listed = next((entry for entry in library.get("differs", {}) if entry in (test, "*")), None)
+                    why = f"{lua}: {test}: {how}"
+                    listed = next((pattern for pattern in library.get("differs", {}) if re.search(pattern, why)), None)
                     left.pop(listed, None)
                     bad += listed is None
-                    print(f"    {test}: {how}" if listed is None else f"    {library['differs'][listed]}: {test}")
+                    print(f"    {test}: {how if listed is None else library['differs'][listed]}")
                 sys.stdout.flush()
             if not options.lua:
                 bad += len(left)
-                print("".join(f"    listed, and not different: {test}\n" for test in left), end="")
+                print("".join(f"    listed, and not different: {pattern}\n" for pattern in left), end="")
     return 1 if bad else 0
 
 
