@@ -84,6 +84,7 @@
 #define LG_NEGATIVE_LEVEL_TOLD LG_IS_PUC_51    /* getfenv() and setfenv() have words of their own for a negative level */
 #define LG_LEVEL_ZERO_IS_CUT   (LG_JIT != 0)   /* setfenv() takes any number that is cut to 0 for level 0 */
 #define LG_LOAD_IS_NEW         (!LG_IS_PUC_51) /* load() takes texts and numbers, a mode and globals; else functions only */
+#define LG_LOAD_NAME_FIRST     (LG_JIT != 0)   /* load() looks at the name before the mode */
 #define LG_LOAD_BARS_FIXED     LG_SINCE_55     /* a mode with 'B', for a text that stays where it is, is C's alone */
 #define LG_TONUMBER_IS_STOCK   (LG_JIT != 0)   /* tonumber() has a scanner of its own that keeps to one pass */
 #define LG_TOSTRING_CHECKED    LG_SINCE_53     /* __tostring must return a string */

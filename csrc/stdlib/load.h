@@ -113,6 +113,7 @@ static int lg_load_chunk(lua_State *L, int is_text) {
   lg_poll(st, L); /* where load is an error handler, each error while it compiles would call it again */
   lg_c_stack(L);  /* a reader may load again */
   if (lua_isnone(L, 1)) luaL_checktype(L, 1, LUA_TFUNCTION);
+  if (LG_LOAD_NAME_FIRST) (void)luaL_optlstring(L, 2, NULL, NULL);
   src.mode = lg_other_mode(L, 3);
   lua_settop(L, 5);
   if (is_text) {
