@@ -47,13 +47,30 @@ static int lg_memory_outcome(const struct lg_state *st) {
   return st->meter.refused > 0 && !st->meter.system_refused ? LG_RUN_MEMORY : LG_RUN_NO_MEMORY;
 }
 
-/* Whether the error at index 1 tells of refused memory: it is Lua's text for that, or ends with it behind a place. luaL_error() of 5.5
- * puts the place before that text where its own should be, which it had no memory for; and a script that hands on what it caught
- * puts one there in any version. */
+#if LG_ERROR_LOSES_REFUSALS
+/* Whether a library function raised the error, and had no memory for its complaint: luaL_error() goes on without one,
+ * asks once more at most, for what it takes in its place, and raises that; Lua may ask once, to call the handler. A
+ * complaint that has its words asks more often. */
+static int lg_has_lost_words(lua_State *L, const struct lg_state *st) {
+  lua_Debug ar;
+  const struct lg_meter *m = &st->meter;
+  if (st->error.kind != LG_ERROR_NONE || m->allocation_count - m->refused_at > 2) return 0;
+  if (!lua_getstack(L, 1, &ar) || !lua_getinfo(L, "f", &ar)) return 0;
+  const void *raiser = lua_iscfunction(L, -1) ? lua_topointer(L, -1) : NULL;
+  lua_pop(L, 1);
+  return raiser != NULL && raiser != st->refs.raisers[0] && raiser != st->refs.raisers[1];
+}
+#endif
+
+/* Whether the error at index 1 tells of refused memory: it is Lua's text for that, or ends with it behind a place, as
+ * a script puts it there that hands on what it caught. */
 static int lg_tells_of_memory(lua_State *L) {
   static const char end[] = ": not enough memory";
   size_t n = 0;
   if (lg_is_memory_error(L, 1)) return 1;
+#if LG_ERROR_LOSES_REFUSALS
+  if (lg_has_lost_words(L, lg_state_of(L))) return 1;
+#endif
   const char *s = lua_type(L, 1) == LUA_TSTRING ? lua_tolstring(L, 1, &n) : NULL;
   return s != NULL && n >= sizeof end - 1 && memcmp(s + n - (sizeof end - 1), end, sizeof end - 1) == 0;
 }

@@ -45,6 +45,7 @@ struct lg_refs {
   int names;                   /* the libraries by name, as 5.2 and later look for names of functions */
   int info;                    /* LuaJIT's own debug.getinfo */
   const void *library_globals; /* what the library's functions had for theirs (stdlib/fenv.h); only 5.1 and LuaJIT */
+  const void *raisers[2];      /* error and assert, which raise what a script has made (failure.h) */
 };
 
 /* What a run has changed of the state itself. The next run finds it as it was: lg_put_right() (upkeep.h) sees to that where no

@@ -62,6 +62,7 @@
 #define LG_TELLS_TAIL_CALLS    LG_SINCE_52     /* lua_getinfo() says whether a level was a tail call ('t') */
 #define LG_TELLS_NAME_KIND     LG_SINCE_53     /* a traceback says of what kind a function's name is */
 #define LG_JOINS_IN_PLACE      LG_SINCE_53     /* lua_concat() makes no copy of long strings beside the result */
+#define LG_ERROR_LOSES_REFUSALS LG_SINCE_55    /* luaL_error() goes on without a message that it had no memory for */
 #define LG_BLOCK_MOST          (LG_JIT ? (size_t)INT_MAX - 4096 : SIZE_MAX / 4) /* bytes: more is refused in other words */
 #define LG_SYNTAX_NAME_MOST    (LG_IS_PUC_51 ? 72 : LUA_IDSIZE - 1) /* bytes of a chunk's name that syntax errors show whole */
 #define LG_SYNTAX_NAME_CUT     (LG_IS_PUC_51 ? 75 : LUA_IDSIZE - 1) /* what they show of a longer one */
@@ -83,6 +84,7 @@
 #define LG_NEGATIVE_LEVEL_TOLD LG_IS_PUC_51    /* getfenv() and setfenv() have words of their own for a negative level */
 #define LG_LEVEL_ZERO_IS_CUT   (LG_JIT != 0)   /* setfenv() takes any number that is cut to 0 for level 0 */
 #define LG_LOAD_IS_NEW         (!LG_IS_PUC_51) /* load() takes texts and numbers, a mode and globals; else functions only */
+#define LG_LOAD_NAME_FIRST     (LG_JIT != 0)   /* load() looks at the name before the mode */
 #define LG_LOAD_BARS_FIXED     LG_SINCE_55     /* a mode with 'B', for a text that stays where it is, is C's alone */
 #define LG_TONUMBER_IS_STOCK   (LG_JIT != 0)   /* tonumber() has a scanner of its own that keeps to one pass */
 #define LG_TOSTRING_CHECKED    LG_SINCE_53     /* __tostring must return a string */

@@ -55,11 +55,13 @@ static void *no_memory(struct lg_meter *m, size_t growth) {
   if (m->refusing != NULL) m->refusing(m);
   if (!m->arena.capped) {
     m->system_refused = 1;
+    m->refused_at = m->allocation_count;
     return NULL;
   }
   m->arena.capped = 0;
   m->refused++;
   m->refused_last = 1;
+  m->refused_at = m->allocation_count;
   m->wanted = growth > SIZE_MAX - m->arena.reserved ? SIZE_MAX : m->arena.reserved + growth;
   return NULL;
 }
@@ -75,6 +77,7 @@ static int allowed(struct lg_meter *m, size_t growth) {
   if (m->refusing != NULL) m->refusing(m);
   m->refused++;
   m->refused_last = 1;
+  m->refused_at = m->allocation_count;
   m->wanted = growth > SIZE_MAX - m->current ? SIZE_MAX : m->current + growth;
   return 0;
 }

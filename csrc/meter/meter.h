@@ -37,6 +37,7 @@ struct lg_meter {
   size_t wanted;             /* what `current` would have become in the last refused call */
   int refused_last;          /* the last growing call was refused because of `limit` */
   int system_refused;        /* the operating system refused memory since lg_meter_begin() */
+  uint64_t refused_at;       /* what allocation_count was at the last refusal, of either kind */
   lg_alloc_fn chained;       /* when set, blocks come from and go to this allocator; else from `arena` */
   void *chained_ud;
   void (*refusing)(struct lg_meter *m); /* NULL, or called before a block is refused; may not allocate */

@@ -23,6 +23,16 @@ static void lg_offer_c(lua_State *L, int t, const char *name, lua_CFunction f) {
   lua_setfield(L, t, name);
 }
 
+/* Note the functions that raise what a script gives them. */
+static void lg_note_raisers(lua_State *L, int stock) {
+  static const char *const names[] = {"error", "assert"};
+  for (int i = 0; i < 2; i++) {
+    (void)lua_getfield(L, stock, names[i]);
+    lg_state_of(L)->refs.raisers[i] = lua_topointer(L, -1);
+    lua_pop(L, 1);
+  }
+}
+
 /* Put the base functions into the table at t; the stock ones are in the table at `stock`. */
 static void lg_offer_base(lua_State *L, int t, int stock) {
   static const char *const kept[] = {"assert",
@@ -53,6 +63,7 @@ static void lg_offer_base(lua_State *L, int t, int stock) {
     (void)lua_getfield(L, stock, kept[i]);
     lua_setfield(L, t, kept[i]);
   }
+  lg_note_raisers(L, stock);
   lg_offer_xpcall(L, t);
   lg_offer_c(L, t, "tostring", lg_base_tostring);
   lg_offer_c(L, t, "print", lg_print);

@@ -112,6 +112,7 @@ static int lg_load_chunk(lua_State *L, int is_text) {
   int status = 0;
   lg_may_call_back(L); /* the reader, and as an error handler itself: for each error while it compiles */
   if (lua_isnone(L, 1)) luaL_checktype(L, 1, LUA_TFUNCTION);
+  if (LG_LOAD_NAME_FIRST) (void)luaL_optlstring(L, 2, NULL, NULL);
   src.mode = lg_other_mode(L, 3);
   lua_settop(L, 5);
   if (is_text) {

@@ -4,8 +4,9 @@
  * standard three, which read nothing and write to the logs of the run, or a file, known by the number that the host gave it.
  * All of a run's streams have one metatable, which is made for the run and kept in the registry (lg_streams_open()); a script
  * sees another table in its place, since what a script could put into the real one (__gc) Lua would call. The metatable's
- * elements hold the default streams, and a table of the files that are open, by enum lg_stream_slot. No stream has a finalizer: what
- * a run leaves open the host closes, when the run is over or when files without a stream take the place of one to be opened. */
+ * elements hold the default streams, and a table of the files that are open, by enum lg_stream_slot. No stream has a
+ * finalizer: what a run leaves open the host closes, when the run is over or when files without a stream take the place of
+ * one to be opened. */
 #ifndef LG_STDLIB_STREAM_H
 #define LG_STDLIB_STREAM_H
 
@@ -85,8 +86,8 @@ static int lg_stream_tostring(lua_State *L) {
 
 /* ---- opening and closing ---- */
 
-/* Push the table of the files that are open: their streams by number. It is weak, so a stream that the script has dropped leaves it
- * once it is collected. */
+/* Push the table of the files that are open: their streams by number. It is weak, so a stream that the script has
+ * dropped leaves it once it is collected. */
 static void lg_push_files(lua_State *L) {
   lg_stream_meta(L);
   (void)lua_rawgeti(L, -1, LG_SLOT_FILES);
@@ -120,8 +121,8 @@ static void lg_close_dropped(lua_State *L) {
   lua_pop(L, 1);
 }
 
-/* Open the file that argument 1 names for the closed stream `s`, at index `at`. 0 when the host refuses, and then its reply is on the
- * stack. */
+/* Open the file that argument 1 names for the closed stream `s`, at index `at`. 0 when the host refuses, and then its
+ * reply is on the stack. */
 static int lg_open_file(lua_State *L, struct lg_stream *s, int at, const char *mode) {
   lg_push_files(L);
   for (int tries = 1;; tries++) {

@@ -85,6 +85,13 @@ def test_load_takes_the_modes_of_stock_lua(engine: LuaEngine, mode: str) -> None
     assert our_answer(engine, source) == stock_answer(engine, source)
 
 
+@pytest.mark.parametrize("arguments", ["'2', print, print", "print, true, {}", "'return 1', {}, 't'"])
+def test_load_complains_about_the_argument_that_stock_lua_does(engine: LuaEngine, arguments: str) -> None:
+    """Of several that are wrong, the same one."""
+    source = f'local ok, e = pcall(load, {arguments}) return ok, (tostring(e):gsub("\'_G%.", "\'"))'
+    assert our_answer(engine, source) == stock_answer(engine, source)
+
+
 def test_gcinfo_is_the_count_in_whole_kilobytes(engine: LuaEngine) -> None:
     """Where the version has it."""
     here = output(engine, "return gcinfo and math.floor(collectgarbage('count')) - gcinfo()")

@@ -34,7 +34,7 @@ def test_print_joins_any_values_with_tabs(engine: LuaEngine, lua: str) -> None:
     source = "print() print(nil) print(1, 2.5, true, 'x', nil) print({}, print)"
     messages = [entry.message for entry in engine.execute_script(source).logs]
     assert messages[:3] == ["", "nil", "1\t2.5\ttrue\tx\tnil"]
-    assert re.fullmatch(r"table: 0x[0-9a-f]{12}\tfunction: 0x[0-9a-f]{12}", messages[3])
+    assert re.fullmatch(r"table: 0x[0-9a-f]{12}\tfunction: 0x[0-9a-f]{12}", str(messages[3]))
 
 
 def test_print_uses_tostring_metamethods(engine: LuaEngine) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from luas import LUAJIT
-from refusal_scripts import PRELUDE, REFUSAL_SCRIPTS
+from refusal_scripts import COMPLAINTS, PRELUDE, REFUSAL_SCRIPTS
 
 from luagauge import LuaEngine, MemoryLimitExceeded, ScriptConfig, ScriptRuntimeError
 
@@ -266,3 +266,22 @@ def test_refusal_is_said_to_be_one_at_every_limit(make_engine: Callable[..., Lua
         if result.success:
             assert result.output == plenty.output
     assert False in outcomes
+
+
+@pytest.mark.parametrize("name", COMPLAINTS)
+def test_refusal_of_room_for_a_complaint_is_said_to_be_one(
+    make_engine: Callable[..., LuaEngine], lua: str, name: str
+) -> None:
+    """An error is the one that enough memory gives, or a memory error: never a part of a message."""
+    source = PRELUDE + COMPLAINTS[name]
+    plenty = make_engine(lua).execute_script(source)
+    assert type(plenty.error) is ScriptRuntimeError
+    assert plenty.memory is not None
+    kinds = set()
+    for percent in range(5, 161, 3):
+        limit_mb = plenty.memory.used_bytes * percent / 100 / 1048576
+        with LuaEngine(ScriptConfig(lua=lua, memory_limit_mb=limit_mb)) as engine:
+            error = engine.execute_script(source).error
+        kinds.add(type(error))
+        assert isinstance(error, MemoryLimitExceeded) or str(error) == str(plenty.error), percent
+    assert kinds == {MemoryLimitExceeded, ScriptRuntimeError}
