@@ -4,7 +4,8 @@
  * Contract: C functions that hostile scripts call, each on the run's thread inside the guarded call. clock and
  * difftime are the stock functions (each does a bounded piece of work); date and time are written anew, because their
  * work grows with a format and with numerals that the script makes; getenv sees only struct lg_state's pairs, never the
- * process. Where the host gave a clock (guard/host.h), time and date read that one, and clock is written anew too. */
+ * process; setlocale changes nothing. Where the host gave a clock (guard/host.h), time and date read that one, and clock is
+ * written anew too. */
 #ifndef LG_STDLIB_OSLIB_H
 #define LG_STDLIB_OSLIB_H
 
@@ -291,10 +292,23 @@ static int lg_os_date(lua_State *L) {
   return 1;
 }
 
+/* os.setlocale: the locale belongs to the process. A script that asks is told "C", one that wants another has none. */
+static int lg_os_setlocale(lua_State *L) {
+  static const char *const categories[] = {"all", "collate", "ctype", "monetary", "numeric", "time", NULL};
+  const char *name = luaL_optlstring(L, 1, "", NULL);
+  (void)luaL_checkoption(L, 2, "all", categories);
+  if (*name == '\0' || strcmp(name, "C") == 0 || strcmp(name, "POSIX") == 0)
+    (void)lua_pushliteral(L, "C");
+  else
+    lua_pushnil(L);
+  return 1;
+}
+
 /* Push the os library. */
 static void lg_open_os(lua_State *L) {
   static const struct lg_reg list[] = {
-      {"clock", NULL}, {"date", lg_os_date}, {"difftime", NULL}, {"getenv", lg_os_getenv}, {"time", lg_os_time},
+      {"clock", NULL},          {"date", lg_os_date},           {"difftime", NULL},
+      {"getenv", lg_os_getenv}, {"setlocale", lg_os_setlocale}, {"time", lg_os_time},
   };
   lg_lib_new(L, luaopen_os, "os", list, sizeof list / sizeof list[0]);
   if (!lg_clock_is_given(lg_state_of(L))) return;

@@ -79,6 +79,14 @@ CASES: list[tuple[str, tuple[str, ...], str]] = [
         LUA_VERSIONS,
         "return type(io.write), type(package.loaded.string), package.loaded.string == string, require('math') == math",
     ),
+    (
+        "the locale",
+        LUA_VERSIONS,
+        (
+            "return os.setlocale('C'), os.setlocale('C', 'numeric'), os.setlocale('no such'), "
+            "select(2, pcall(os.setlocale, {})), select(2, pcall(os.setlocale, 'C', 'none'))"
+        ),
+    ),
     ("a collector that is stopped", LUA_VERSIONS, "return collectgarbage('stop'), collectgarbage('restart')"),
 ]
 

@@ -20,7 +20,7 @@ BASE = """_G _VERSION assert collectgarbage error getmetatable ipairs load log n
 JIT_OR_51 = ["unpack", "loadstring", "gcinfo", "getfenv", "setfenv", "module"]
 LIBRARIES: dict[str, str] = {
     "coroutine": "create resume running status wrap yield",
-    "os": "clock date difftime getenv time",
+    "os": "clock date difftime getenv setlocale time",
     "string": "byte char find format gmatch gsub len lower match rep reverse sub upper",
     "math": "abs ceil cos deg exp floor fmod huge log max min modf pi rad random randomseed sin sqrt tan acos asin atan",
     "table": "concat insert remove sort",
