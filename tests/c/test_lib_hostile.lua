@@ -137,7 +137,7 @@ local function failing(f, ...) -- what pcall catches here, the next call raises 
 end
 do
   local many = {}
-  for i = 1, number == 51 and 7000 or 200000 do many[i] = "*a" end
+  for i = 1, number == 51 and 3000 or 200000 do many[i] = "*a" end
   local stdin, stdout = io.stdin, io.stdout
   stops("io.write", again, io.write, mega)
   stops("io.write of lines", again, io.write, string.rep("\n", 2 ^ 20))
@@ -176,13 +176,13 @@ do
     local result = deep(n - 1, f, ...)
     return result
   end
-  local levels = is_jit and 3000 or number == 51 and 15000 or 150000
+  local levels = number == 51 and 2000 or 100000
   stops("getinfo of many options", failing, debug.getinfo, 1, string.rep("Sl", 2 ^ 26))
   stops("traceback", again, debug.traceback, mega)
   stops("traceback of many levels", deep, levels, again, debug.traceback)
   if number == 51 and not is_jit then stops("traceback of levels that are none", debug.traceback, "", -2 ^ 31 + 1) end
 end
-stops("xpcall with a traceback", again, own.xpcall, error, debug.traceback)
+stops("xpcall with a traceback", failing, own.xpcall, error, debug.traceback)
 do
   local list = {}
   for i = 1, 2 ^ 17 do list[i] = { i } end
