@@ -72,6 +72,22 @@ static int lg_memory_error(lua_State *L, size_t n) {
   return lua_error(L);
 }
 
+#if LG_ERROR_DROPS_TEXT
+/* luaL_error() as elsewhere: memory that is refused for its text is a memory error. The stock function then raises what lies
+ * below on the stack. */
+static int lg_error(lua_State *L, const char *format, ...) {
+  va_list args;
+  luaL_where(L, 1);
+  va_start(args, format);
+  const char *text = lua_pushvfstring(L, format, args);
+  va_end(args);
+  if (text == NULL) return lg_memory_error(L, 1);
+  lua_concat(L, 2);
+  return lua_error(L);
+}
+#define luaL_error lg_error
+#endif
+
 /* What Lua raises when an allocation is refused. Its own throws call no message handler, a function that raises again
  * what it caught does. */
 static int lg_is_memory_error(lua_State *L, int idx) {

@@ -12,6 +12,7 @@
 #define LG_LUA_API_H
 
 #include <limits.h>
+#include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -316,6 +317,7 @@ struct lua_Debug {
 #else
 #define LG_API_NEWSTATE(X) \
   X(lua_State *, lua_newstate, (lua_Alloc, void *, unsigned)) \
+  X(const char *, lua_pushvfstring, (lua_State *, const char *, va_list)) \
   X(unsigned, luaL_makeseed, (lua_State *))
 #endif
 #endif

@@ -45,6 +45,7 @@
 #define LG_COLLECTING_RESTARTS (!LG_SINCE_52)  /* a collection or a step ends the stop */
 #define LG_STOP_REFUSES_MEMORY (LG_LUA == 502) /* while the collector is stopped there is no emergency collection */
 #define LG_TABLES_HAVE_FINALIZERS LG_SINCE_52  /* lua_setmetatable() marks tables whose metatable has __gc */
+#define LG_ERROR_DROPS_TEXT    LG_SINCE_55     /* luaL_error() leaves out a text that it has no memory for */
 #define LG_RETRIES_REFUSED     LG_SINCE_52     /* an allocation that is refused is tried again after a collection */
 #define LG_RESUME_KNOWS_DEAD   LG_SINCE_54     /* an empty coroutine is dead only if it does not run */
 #define LG_NEWSTATE_TAKES_SEED LG_SINCE_55     /* lua_newstate() takes a seed for its hashes */

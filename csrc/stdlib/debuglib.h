@@ -88,7 +88,7 @@ static int lg_find_name(lua_State *L, int wanted, int levels) {
 /* Push "in function 'name'" for a function that a library or the globals have by that name; 0 where none has. */
 static int lg_push_library_name(lua_State *L, lua_Debug *ar) {
   int top = lua_gettop(L);
-  luaL_checkstack(L, LUA_MINSTACK, "not enough stack");
+  lg_stack_for(L, LUA_MINSTACK, "not enough stack");
   (void)lua_getinfo(L, "f", ar);
 #if LG_TRACE_NAMES_C_ONLY
   (void)lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);

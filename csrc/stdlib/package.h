@@ -69,7 +69,7 @@ static int lg_search_path(lua_State *L, const char *name, const char *path, cons
   struct lg_strbuf message;
   int top = lua_gettop(L);
   size_t len = 0;
-  luaL_checkstack(L, LUA_MINSTACK, "too many templates");
+  lg_stack_for(L, LUA_MINSTACK, "too many templates");
   if (*sep != '\0') name = lg_push_replaced(L, name, strlen(name), sep, dirsep);
   lg_sb_init(L, &message);
   const char *start = LG_SEARCHER_IS_BARE ? "no file '" : "\n\tno file '";
@@ -145,19 +145,6 @@ static int lg_search_files(lua_State *L) {
 
 /* ---- require ---- */
 
-/* Raise the complaint that ends with the message on top. A text as long as a name may be is put together by lua_concat(), which
- * raises refused memory: in 5.5 luaL_error() leaves out what it had no memory for. */
-static void lg_module_missing(lua_State *L, const char *name) {
-  int message = lua_gettop(L);
-  luaL_where(L, 1);
-  (void)lua_pushliteral(L, "module '");
-  (void)lua_pushstring(L, name);
-  (void)lua_pushliteral(L, "' not found:");
-  lua_pushvalue(L, message);
-  lua_concat(L, 5);
-  (void)lua_error(L);
-}
-
 /* Leave the loader of the module `name` on the stack, and above it, from 5.2 on, what its searcher returned beside it. Index 3
  * holds the list of searchers. */
 static void lg_find_loader(lua_State *L, const char *name) {
@@ -168,7 +155,7 @@ static void lg_find_loader(lua_State *L, const char *name) {
     (void)lua_rawgeti(L, 3, i);
     if (lua_isnil(L, -1)) {
       lg_sb_push(&message);
-      lg_module_missing(L, name);
+      luaL_error(L, "module '%s' not found:%s", name, lua_tostring(L, -1));
     }
     (void)lua_pushstring(L, name);
     lua_call(L, 1, 1 + LG_LOADER_TAKES_DATA);

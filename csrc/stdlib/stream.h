@@ -318,7 +318,7 @@ static int lg_read_one(lua_State *L, const struct lg_stream *s, int arg) {
 /* Read by the formats at first..last: how many values are on top, of which only the last may be nil. */
 static int lg_read_stream(lua_State *L, const struct lg_stream *s, int first, int last) {
   if (s->kind == LG_STREAM_OUT || s->kind == LG_STREAM_ERR) return lg_failed(L, &lg_bad_descriptor, NULL);
-  luaL_checkstack(L, last - first + 1 + LUA_MINSTACK, "too many arguments");
+  lg_stack_for(L, last - first + 1 + LUA_MINSTACK, "too many arguments");
   if (first > last) return lg_read_one(L, s, 0) ? 1 : lg_refused(L);
   for (int arg = first; arg <= last; arg++) {
     lg_poll(lg_state_of(L), L);
@@ -334,7 +334,7 @@ static int lg_next_line(lua_State *L) {
   int n = (int)lua_tointeger(L, lua_upvalueindex(2));
   if (s->kind == LG_STREAM_CLOSED) return luaL_error(L, "file is already closed");
   lua_settop(L, 1);
-  luaL_checkstack(L, n, "too many arguments");
+  lg_stack_for(L, n, "too many arguments");
   for (int i = 1; i <= n; i++) lua_pushvalue(L, lua_upvalueindex(3 + i));
   int found = lg_read_stream(L, s, 2, 1 + n);
   if (lua_toboolean(L, -found)) return found;
@@ -350,7 +350,7 @@ static void lg_push_lines(lua_State *L, int closes) {
   lua_pushvalue(L, 1);
   lua_pushinteger(L, n);
   lua_pushboolean(L, closes);
-  luaL_checkstack(L, n, LG_TEXT_LINES_MOST);
+  lg_stack_for(L, n, LG_TEXT_LINES_MOST);
   for (int i = 1; i <= n; i++) lua_pushvalue(L, 1 + i);
   lua_pushcclosure(L, lg_next_line, 3 + n);
 }

@@ -69,6 +69,7 @@ static void lg_all_own(lua_State *L, struct lg_state *st) {
   request.max_log_bytes = (size_t)16 << 20;
   request.max_log_entries = 100000;
   report.line = 1; /* where it ended is known: nothing else of the run is there to be noted */
+  st->L = L;
   st->rq = &request;
   st->rp = &report;
   lua_newtable(L);

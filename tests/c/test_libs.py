@@ -49,13 +49,13 @@ def test_libs_agree_with_stock(version: lua_build.Version) -> None:
 def test_libs_stop_when_interrupted(version: lua_build.Version) -> None:
     """Calls that would run for seconds or for ever end as interrupted, each of them."""
     output = run(version, "test_lib_hostile.lua")
-    assert re.search(r": (19|[234]\d) hostile calls stopped", output), output
+    assert re.search(r": [4-9]\d hostile calls stopped", output), output
 
 
 def test_libs_refuse_as_lua_does(version: lua_build.Version) -> None:
     """A call that needs more memory than the limit leaves fails with LUA_ERRMEM, and with nothing else."""
     output = run(version, "test_lib_limit.lua")
-    assert re.search(r": (1[89]|2\d) cases of too little memory", output), output
+    assert re.search(r": [5-9]\d cases of too little memory", output), output
 
 
 def test_libs_hide_addresses(version: lua_build.Version) -> None:

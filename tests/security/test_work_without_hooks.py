@@ -130,14 +130,21 @@ IN_PIECES = {  # of a text or a list that is as long as a script likes
         "local t = {} for i = 1, 1e5 do t['k' .. i] = i end for i = 1, 1e4 do package.loaded['m' .. i] = t end",
         "pcall(string.rep)",
     ),
-    "traceback": ("local function deep(n) if n == 0 then return debug.traceback() end return 1, deep(n - 1) end", "pcall(deep, 1e5)"),
+    "traceback": (
+        "local function deep(n) if n == 0 then return debug.traceback() end return 1, deep(n - 1) end",
+        "pcall(deep, 1e5)",
+    ),
     "written text": ("local s = ('x'):rep(2 ^ 26)", "io.write(s)"),
 }
 
 
 @pytest.mark.parametrize("name", IN_PIECES)
 def test_long_text_is_gone_through_in_pieces(
-    make_engine: Callable[..., LuaEngine], assert_usable: Callable[[LuaEngine], None], lua: str, name: str, tmp_path: Path
+    make_engine: Callable[..., LuaEngine],
+    assert_usable: Callable[[LuaEngine], None],
+    lua: str,
+    name: str,
+    tmp_path: Path,
 ) -> None:
     """Without the hard stop too, each ends when its time is over, and not when it is done."""
     if name == "names of loaded modules" and lua == "5.2":
