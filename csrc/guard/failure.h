@@ -47,7 +47,7 @@ static int lg_memory_outcome(const struct lg_state *st) {
   return st->meter.refused > 0 && !st->meter.system_refused ? LG_RUN_MEMORY : LG_RUN_NO_MEMORY;
 }
 
-#if LG_ERROR_LOSES_REFUSALS
+#if LG_ERROR_DROPS_TEXT
 /* Whether a library function raised the error, and had no memory for its complaint: luaL_error() goes on without one,
  * asks once more at most, for what it takes in its place, and raises that; Lua may ask once, to call the handler. A
  * complaint that has its words asks more often. */
@@ -68,7 +68,7 @@ static int lg_tells_of_memory(lua_State *L) {
   static const char end[] = ": not enough memory";
   size_t n = 0;
   if (lg_is_memory_error(L, 1)) return 1;
-#if LG_ERROR_LOSES_REFUSALS
+#if LG_ERROR_DROPS_TEXT
   if (lg_has_lost_words(L, lg_state_of(L))) return 1;
 #endif
   const char *s = lua_type(L, 1) == LUA_TSTRING ? lua_tolstring(L, 1, &n) : NULL;

@@ -63,7 +63,6 @@
 #define LG_TELLS_TAIL_CALLS    LG_SINCE_52     /* lua_getinfo() says whether a level was a tail call ('t') */
 #define LG_TELLS_NAME_KIND     LG_SINCE_53     /* a traceback says of what kind a function's name is */
 #define LG_JOINS_IN_PLACE      LG_SINCE_53     /* lua_concat() makes no copy of long strings beside the result */
-#define LG_ERROR_LOSES_REFUSALS LG_SINCE_55    /* luaL_error() goes on without a message that it had no memory for */
 #define LG_BLOCK_MOST          (LG_JIT ? (size_t)INT_MAX - 4096 : SIZE_MAX / 4) /* bytes: more is refused in other words */
 #define LG_SYNTAX_NAME_MOST    (LG_IS_PUC_51 ? 72 : LUA_IDSIZE - 1) /* bytes of a chunk's name that syntax errors show whole */
 #define LG_SYNTAX_NAME_CUT     (LG_IS_PUC_51 ? 75 : LUA_IDSIZE - 1) /* what they show of a longer one */
