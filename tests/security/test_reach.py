@@ -30,7 +30,7 @@ LIBRARIES: dict[str, str] = {
 }
 STREAMS = {"stdin", "stdout", "stderr"}
 NEVER = """dofile loadfile python newproxy ffi jit arg
-    os.execute os.exit os.remove os.rename os.tmpname os.setlocale string.dump io.open io.popen io.tmpfile
+    os.execute os.exit os.remove os.rename os.tmpname string.dump io.open io.popen io.tmpfile
     package.loadlib package.loaded.ffi package.loaded.jit package.loaded.python debug.getregistry debug.sethook
     debug.gethook debug.getlocal debug.setlocal debug.getupvalue debug.setupvalue debug.upvalueid debug.upvaluejoin
     debug.getmetatable debug.setmetatable debug.getuservalue debug.setuservalue debug.getfenv debug.setfenv debug.debug
