@@ -136,6 +136,13 @@ struct lua_Debug {
 #define LUA_RIDX_GLOBALS 2
 #endif
 
+/* What raises an error with a text: where luaL_error() does not do, lg_error() of guard/poll.h. */
+#if LG_ERROR_DROPS_TEXT
+#define LG_API_ERROR(X) X(const char *, lua_pushvfstring, (lua_State *, const char *, va_list))
+#else
+#define LG_API_ERROR(X) X(int, luaL_error, (lua_State *, const char *, ...))
+#endif
+
 /* X(return type, name, parameters): every function this project calls, in the form the version exports. */
 #define LG_API_COMMON(X) \
   X(lua_CFunction, lua_atpanic, (lua_State *, lua_CFunction)) \
@@ -188,7 +195,7 @@ struct lua_Debug {
   X(void, luaL_checktype, (lua_State *, int, int)) \
   X(void, luaL_checkany, (lua_State *, int)) \
   X(void, luaL_where, (lua_State *, int)) \
-  X(int, luaL_error, (lua_State *, const char *, ...)) \
+  LG_API_ERROR(X) \
   X(int, luaL_ref, (lua_State *, int)) \
   X(void, luaL_unref, (lua_State *, int, int)) \
   X(int, luaopen_base, (lua_State *)) \
@@ -317,7 +324,6 @@ struct lua_Debug {
 #else
 #define LG_API_NEWSTATE(X) \
   X(lua_State *, lua_newstate, (lua_Alloc, void *, unsigned)) \
-  X(const char *, lua_pushvfstring, (lua_State *, const char *, va_list)) \
   X(unsigned, luaL_makeseed, (lua_State *))
 #endif
 #endif

@@ -142,7 +142,7 @@ static void test_small_stacks(void) {
       "local function replaced() ('x'):gsub('x', replaced) end\n"
       "local function nested() coroutine.wrap(nested)() end\n"
       "pcall(deep) local a, b, c = pcall(sorted), pcall(replaced), pcall(nested)\n"
-      "local text = ('('):rep(100000) .. ')' local load = load or loadstring\n"
+      "local text = ('('):rep(100000) .. ')' local load = loadstring or load\n"
       "load(text) pcall(string.find, ('a'):rep(100000), ('a?'):rep(1000) .. ('a'):rep(1000))\n"
       "return not (a or b or c)",
       "return select('#', pcall(string.rep, 'x', -1)) == 2 and #tostring(1e300 * 10) > 0",
