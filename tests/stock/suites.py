@@ -112,6 +112,9 @@ def run_side(version: str, where: str, folder: Path, file: str) -> Side:
         with tempfile.TemporaryDirectory() as scratch:
             copy = Path(scratch) / "suite"
             shutil.copytree(folder, copy)
+            (copy / "libs" / "P1").mkdir(
+                parents=True, exist_ok=True
+            )  # an empty folder of the suites, which no repository keeps
             command = [sys.executable, str(HERE / "side.py"), version, where, ".", file, *map(str, skipped)]
             try:
                 done = subprocess.run(command, check=False, cwd=copy, capture_output=True, timeout=TIMEOUT_S)
