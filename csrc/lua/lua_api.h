@@ -236,6 +236,7 @@ struct lua_Debug {
   X(void, lua_close, (lua_State *)) \
   X(void, lua_setallocf, (lua_State *, lua_Alloc, void *)) \
   X(lua_State *, luaL_newstate, (void)) \
+  X(lua_CFunction, lua_tocfunction, (lua_State *, int)) \
   X(int, luaopen_bit, (lua_State *)) \
   X(int, luaopen_jit, (lua_State *)) \
   X(int, luaopen_ffi, (lua_State *)) \

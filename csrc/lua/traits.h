@@ -89,6 +89,8 @@
 #define LG_TONUMBER_IS_STOCK   (LG_JIT != 0)   /* tonumber() has a scanner of its own that keeps to one pass */
 #define LG_TOSTRING_CHECKED    LG_SINCE_53     /* __tostring must return a string */
 #define LG_TOSTRING_ANYTHING   (!LG_SINCE_52)  /* what __tostring returns is handed on, even a number */
+#define LG_METHODS_IN_METATABLE (!LG_SINCE_54) /* the metatable of streams is the table of their methods */
+#define LG_PRINT_CALLS_TOSTRING (!LG_SINCE_54) /* print makes texts with the global tostring */
 #define LG_HAS_TYPE_NAMES      LG_SINCE_53     /* a metatable's __name is its values' kind */
 #define LG_XPCALL_IS_C         (!LG_JIT)       /* xpcall() is a C function */
 #if LG_JIT

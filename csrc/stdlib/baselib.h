@@ -12,12 +12,6 @@
 #include "tonumber.h"
 #include "xpcall.h"
 
-static int lg_base_tostring(lua_State *L) {
-  luaL_checkany(L, 1);
-  (void)lg_tostring(L, 1, NULL);
-  return 1;
-}
-
 static void lg_offer_c(lua_State *L, int t, const char *name, lua_CFunction f) {
   lua_pushcfunction(L, f);
   lua_setfield(L, t, name);

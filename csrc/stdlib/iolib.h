@@ -177,7 +177,8 @@ static void lg_offer_list(lua_State *L, const struct lg_reg *list, size_t n) {
   for (size_t i = 0; i < n; i++) lg_offer_c(L, lua_gettop(L), list[i].name, list[i].f);
 }
 
-/* Make the metatable of this run's streams, and the table that scripts see in its place: both with the same methods. */
+/* Make the metatable of this run's streams, and the table that scripts see in its place: both with the same methods, to which a
+ * script may add, where stock Lua has them. */
 static void lg_streams_open(lua_State *L) {
   static const struct lg_reg methods[] = {
       {"close", LG_CLOSE_IS_SHARED ? lg_io_close : lg_stream_close},
@@ -190,8 +191,11 @@ static void lg_streams_open(lua_State *L) {
   };
   lua_createtable(L, LG_SLOT_OUTPUT, 5);
   int meta = lua_gettop(L);
-  lua_createtable(L, 0, 3);
-  lua_createtable(L, 0, 8);
+  lua_createtable(L, 0, 11);
+  if (LG_METHODS_IN_METATABLE)
+    lua_pushvalue(L, -1);
+  else
+    lua_createtable(L, 0, 8);
   lg_offer_list(L, methods, sizeof methods / sizeof methods[0]);
   for (int t = meta; t <= meta + 1; t++) {
     lua_pushvalue(L, meta + 2);

@@ -33,13 +33,56 @@ static void lg_make_text(lua_State *L, int idx, const char *to) {
   lua_replace(L, idx);
 }
 
+#if LG_PRINT_CALLS_TOSTRING
+/* Push the script's own tostring, a global that it has set; 0 where that is still the library's. It is read without metamethods:
+ * the globals of a run lack what the run does not mention. */
+static int lg_push_own_tostring(lua_State *L) {
+#if LG_HAS_GLOBALSINDEX
+  lua_pushvalue(L, LUA_GLOBALSINDEX);
+#else
+  (void)lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
+#endif
+  (void)lua_pushliteral(L, "tostring");
+  (void)lua_rawget(L, -2);
+  lua_remove(L, -2);
+  if (!lua_isnil(L, -1) && lua_tocfunction(L, -1) != lg_base_tostring) return 1;
+  lua_pop(L, 1);
+  return 0;
+}
+
+/* Put what the function on top (stays) makes of the argument at idx in its place. */
+static void lg_make_own_text(lua_State *L, int idx) {
+  lg_c_stack(L);
+  lua_pushvalue(L, -1);
+  lua_pushvalue(L, idx);
+  lua_call(L, 1, 1);
+  if (lua_tolstring(L, -1, NULL) == NULL) luaL_error(L, "'tostring' must return a string to 'print'");
+  lua_replace(L, idx);
+}
+#else
+static int lg_push_own_tostring(lua_State *L) {
+  (void)L;
+  return 0;
+}
+
+static void lg_make_own_text(lua_State *L, int idx) {
+  (void)L;
+  (void)idx;
+}
+#endif
+
 static int lg_print(lua_State *L) {
   struct lg_state *st = lg_state_of(L);
   int n = lua_gettop(L);
+  int own = lg_push_own_tostring(L);
   for (int i = 1; i <= n; i++) {
     lg_poll(st, L);
-    lg_make_text(L, i, "print");
+    if (own)
+      lg_make_own_text(L, i);
+    else
+      lg_make_text(L, i, "print");
   }
+  lua_settop(L, n);
   size_t begin = st->answer.logs.len;
   struct lg_line *line = &st->answer.lines[LG_LINE_OUT]; /* what io.write() has begun, print() ends */
   if (!line->dropped) lg_log_entry(L, st, "print", 5, 1, &line->text);

@@ -58,4 +58,10 @@ static const char *lg_tostring(lua_State *L, int idx, size_t *len) {
   return lua_tolstring(L, -1, len);
 }
 
+static int lg_base_tostring(lua_State *L) {
+  luaL_checkany(L, 1);
+  (void)lg_tostring(L, 1, NULL);
+  return 1;
+}
+
 #endif

@@ -37,6 +37,30 @@ def test_print_joins_any_values_with_tabs(engine: LuaEngine, lua: str) -> None:
     assert re.fullmatch(r"table: 0x[0-9a-f]{12}\tfunction: 0x[0-9a-f]{12}", str(messages[3]))
 
 
+def test_print_calls_a_tostring_of_the_script(engine: LuaEngine, lua: str) -> None:
+    """Up to 5.3, where print is written with the global; from 5.4 on it is not looked at."""
+    source = (
+        "local old = tostring tostring = function(x) return '<' .. old(x) .. '>' end "
+        "print(1, 'a', {} ~= nil) tostring = old print(2) tostring = function() return 7 end print('seven')"
+    )
+    own = lua not in HAVE_CLOSE
+    expected = ["<1>\t<a>\t<true>", "2", "7"] if own else ["1\ta\ttrue", "2", "seven"]
+    assert [entry.message for entry in engine.execute_script(source).raise_for_error().logs] == expected
+
+
+def test_print_checks_a_tostring_of_the_script(engine: LuaEngine, lua: str) -> None:
+    """What it returns, what it is, and the error that it raises; strict globals of a run that names none are not asked."""
+    if lua in HAVE_CLOSE:
+        pytest.skip("print does not look at tostring from 5.4 on")
+    refused = engine.execute_script("tostring = function() return {} end print(1)").error
+    assert "'tostring' must return a string to 'print'" in str(refused)
+    assert "attempt to call" in str(engine.execute_script("tostring = 5 print(1)").error)
+    assert "mine" in str(engine.execute_script("tostring = function() error('mine') end print(1)").error)
+    strict = "setmetatable(_G, {__index = function(_, name) error('undeclared ' .. name) end}) print('fine')"
+    assert [entry.message for entry in engine.execute_script(strict).raise_for_error().logs] == ["fine"]
+    assert [entry.message for entry in engine.execute_script("print('next')").logs] == ["next"]
+
+
 def test_print_uses_tostring_metamethods(engine: LuaEngine) -> None:
     """An object's own text is what is logged, by print and by log."""
     source = """

@@ -80,6 +80,14 @@ CASES: list[tuple[str, tuple[str, ...], str]] = [
         "return type(io.write), type(package.loaded.string), package.loaded.string == string, require('math') == math",
     ),
     (
+        "methods of streams",
+        LUA_VERSIONS,
+        (
+            "local m = getmetatable(io.stdout) m.__index.hello = function() return 'hello' end "
+            "return m.__index == m, io.stdout:hello(), io.stdin.hello == m.__index.hello, type(m.write)"
+        ),
+    ),
+    (
         "the locale",
         LUA_VERSIONS,
         (
