@@ -27,6 +27,7 @@ static int lg_open_body(lua_State *L) {
   lg_open_ffi(L);
 #endif
   lg_env_build(L, st);
+  lg_keep_functions(L, st);
   (void)lg_gc(L, LUA_GCCOLLECT);
   return 0;
 }

@@ -5,18 +5,12 @@
 #include "../lua/release.h"
 #include "open.h"
 
-static int lg_release_body(lua_State *L) {
-  const int *ref = lua_touserdata(L, 1);
-  luaL_unref(L, LUA_REGISTRYINDEX, *ref);
-  return 0;
-}
-
 /* What a script touched is put back first, so that only what the host compiled is collected here. */
 static void lg_ops_release(struct lg_state *st, int ref, int collects) {
   if (st->kept.dirty) lg_state_rewind(st);
-  (void)lg_protected(st->L, lg_release_body, &ref);
+  (void)lg_protected_kept(st->L, st->refs.release, &ref);
   if (!collects) return;
-  (void)lg_protected(st->L, lg_collect, st);
+  lg_collect_state(st);
   lg_state_keep(st);
 }
 

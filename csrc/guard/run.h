@@ -100,10 +100,7 @@ static void lg_call_compile(void *ud) {
   st->progress.status = lg_protected(st->L, lg_compile_body, st);
 }
 
-static void lg_call_collect(void *ud) {
-  struct lg_state *st = ud;
-  (void)lg_protected(st->L, lg_collect, st);
-}
+static void lg_call_collect(void *ud) { lg_collect_state(ud); }
 
 static void lg_call_run(void *ud) {
   struct lg_state *st = ud;
@@ -161,7 +158,9 @@ static void lg_guarded(struct lg_state *st, const struct lg_request *rq, struct 
   const struct lg_watch_limits limits = {
       rq->timeout_ns > 0 && rq->timeout_ns < INT64_MAX - started ? started + rq->timeout_ns : INT64_MAX, rq->cpu_ns,
       rq->tick_ns, st->stop.text != NULL, st->budget.counted ? &st->budget.moves : NULL};
-  if (lg_watch_begin(&st->watch, started, &limits, &lg_state_calls, &rp->os_error) == LG_OK) {
+  if (!lg_is_right(st)) {
+    rp->outcome = LG_RUN_NO_MEMORY;
+  } else if (lg_watch_begin(&st->watch, started, &limits, &lg_state_calls, &rp->os_error) == LG_OK) {
     uint64_t begun = lg_watch_begun();
     int shared = lg_watch_active() > 1;
     if (rq->measure_process) lg_probe_at(rp, &rp->before);

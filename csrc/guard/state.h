@@ -39,11 +39,12 @@ struct lg_boxes {
 
 /* References in the registry that are made with the state (template.h). */
 struct lg_refs {
-  int env;                     /* template of the globals */
-  int idle;                    /* the empty globals between runs */
-  int strings;                 /* the strings' metatable */
-  int names;                   /* the libraries by name, as 5.2 and later look for names of functions */
-  int info;                    /* LuaJIT's own debug.getinfo */
+  int env;                                 /* template of the globals */
+  int idle;                                /* the empty globals between runs */
+  int strings;                             /* the strings' metatable */
+  int names;                               /* the libraries by name, as 5.2 and later look for names of functions */
+  int info;                                /* LuaJIT's own debug.getinfo */
+  int forget, put_right, collect, release; /* the functions of upkeep.h, so that to call one takes no memory */
   const void *library_globals; /* what the library's functions had for theirs (stdlib/fenv.h); only 5.1 and LuaJIT */
   const void *raisers[2];      /* error and assert, which raise what a script has made (failure.h) */
 };

@@ -7,16 +7,19 @@
 #include "protect.h"
 #include "script.h"
 
-/* Put right what a run has changed of the state itself, once its globals are forgotten. */
-static void lg_put_right(lua_State *L, struct lg_state *st) {
+/* Put right what a run has changed of the state itself, once its globals are forgotten. This may take memory, so it may fail:
+ * then `changed` says what is left to do. */
+static int lg_put_right(lua_State *L) {
+  struct lg_state *st = lua_touserdata(L, 1);
   if ((st->changed & LG_CHANGED_STRINGS) != 0) lg_reset_string_methods(L, st);
   if ((st->changed & LG_CHANGED_COLLECTOR) != 0) lg_collector_restore(L, st);
   if ((st->changed & LG_CHANGED_LOADED) != 0) lg_own_forget(L, st);
   st->changed = 0;
+  return 0;
 }
 
 /* Forget the globals of the run: the state's own, and those its compiled script still holds; and a script that is not to be
- * kept. */
+ * kept. This takes no memory: each place in the registry that is written is there already. */
 static int lg_forget_run(lua_State *L) {
   struct lg_state *st = lua_touserdata(L, 1);
   int ref = st->rp->ref;
@@ -31,7 +34,6 @@ static int lg_forget_run(lua_State *L) {
   }
   lua_pushboolean(L, 0);
   lua_rawseti(L, LUA_REGISTRYINDEX, st->error.ref);
-  if (st->changed != 0) lg_put_right(L, st);
   return 0;
 }
 
@@ -45,6 +47,46 @@ static int lg_collect(lua_State *L) {
   } while (st->meter.current < before && st->meter.current > st->kept.bytes);
   st->kept.collected_bytes = st->meter.current;
   return 0;
+}
+
+static int lg_release_body(lua_State *L) {
+  const int *ref = lua_touserdata(L, 1);
+  luaL_unref(L, LUA_REGISTRYINDEX, *ref);
+  return 0;
+}
+
+/* Keep the functions above in the registry. To free a reference there makes its list of free ones, so that is done here too. */
+static void lg_keep_functions(lua_State *L, struct lg_state *st) {
+  const struct {
+    int *ref;
+    lua_CFunction function;
+  } kept[] = {{&st->refs.forget, lg_forget_run},
+              {&st->refs.put_right, lg_put_right},
+              {&st->refs.collect, lg_collect},
+              {&st->refs.release, lg_release_body}};
+  for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++) {
+    lua_pushcfunction(L, kept[i].function);
+    *kept[i].ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  }
+  lua_pushboolean(L, 1);
+  luaL_unref(L, LUA_REGISTRYINDEX, luaL_ref(L, LUA_REGISTRYINDEX));
+}
+
+/* Collect all garbage. */
+static void lg_collect_state(struct lg_state *st) { (void)lg_protected_kept(st->L, st->refs.collect, st); }
+
+/* Forget the run that is over. */
+static void lg_forget(struct lg_state *st) {
+  (void)lg_protected_kept(st->L, st->refs.forget, st);
+  if (st->changed == 0 || lg_protected_kept(st->L, st->refs.put_right, st) == LUA_OK) return;
+  lg_collect_state(st);
+  (void)lg_protected_kept(st->L, st->refs.put_right, st);
+}
+
+/* Whether nothing is left of what earlier runs have changed. Something is where the system had no memory to put it right, and
+ * has none yet. */
+static int lg_is_right(struct lg_state *st) {
+  return st->changed == 0 || lg_protected_kept(st->L, st->refs.put_right, st) == LUA_OK;
 }
 
 /* Whether the state has grown so much from `clean` bytes that it is worth cleaning. A small one always: putting its image back
@@ -73,12 +115,12 @@ static void lg_clean_up(struct lg_state *st, int abandoned) {
   }
   lg_boxes_clear(st);
   (void)lua_sethook(st->L, NULL, 0, 0);
-  (void)lg_protected(st->L, lg_forget_run, st);
+  lg_forget(st);
   if (st->kept.image.data != NULL && !st->kept.stale) {
     st->kept.dirty = 1;
     return;
   }
-  if (lg_worth_cleaning(st, st->kept.collected_bytes)) (void)lg_protected(st->L, lg_collect, st);
+  if (lg_worth_cleaning(st, st->kept.collected_bytes)) lg_collect_state(st);
   if (st->kept.stale) return;
   st->kept.bytes = st->kept.collected_bytes;
   lg_arena_trim(&st->meter.arena, st->meter.peak);

@@ -285,3 +285,46 @@ def test_refusal_of_room_for_a_complaint_is_said_to_be_one(
         kinds.add(type(error))
         assert isinstance(error, MemoryLimitExceeded) or str(error) == str(plenty.error), percent
     assert kinds == {MemoryLimitExceeded, ScriptRuntimeError}
+
+
+FORGOTTEN = """
+import resource, sys
+from luagauge import LuaEngine, ScriptConfig
+
+def used():
+    with open("/proc/self/statm") as statm:
+        return int(statm.read().split()[0]) * resource.getpagesize()
+
+def limit(size):
+    resource.setrlimit(resource.RLIMIT_AS, (size, resource.RLIM_INFINITY))
+
+engine = LuaEngine(ScriptConfig(lua=sys.argv[1], functions={"tight": lambda: limit(used())}))
+victim = "return ('%s!'):format(context.request.secret), pcall(collectgarbage, 'setpause', 150)"
+context = {"request": {"secret": "s3cret"}}
+expected = engine.execute_script(victim, context).output
+engine.execute_script('''
+    local log, concat, pc, chain = print, table.concat, pcall, false
+    function string.format(...) log('STOLEN ' .. concat({...}, ',')) return 'forged' end
+    if not pcall(collectgarbage, 'setpause', 1000) then collectgarbage('param', 'pause', 1000) end
+    local function table_more() chain = {chain} end
+    local function closure_more() local held = chain chain = function() return held end end
+    tight()
+    for round = 1, 8 do repeat until not pc(table_more) repeat until not pc(closure_more) end
+    KEEP = chain''')
+for size in (None, resource.RLIM_INFINITY):
+    if size is not None:
+        limit(size)
+    result = engine.execute_script(victim, context)
+    print(result.output == expected, type(result.error).__name__, len(result.logs))
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="RLIMIT_AS bounds a process on Linux")
+def test_run_is_forgotten_where_the_system_has_no_memory(lua: str) -> None:
+    """The next run finds nothing of it: at worst it cannot begin, and once there is memory it does."""
+    command = [sys.executable, "-c", FORGOTTEN, lua]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, (done.returncode, done.stderr)
+    at_once, later = done.stdout.splitlines()
+    assert at_once in {"True NoneType 0", "False ScriptRuntimeError 0"}
+    assert later == "True NoneType 0"
