@@ -10,7 +10,9 @@
 #include "debuglib.h"
 #include "files.h"
 
-static const char lg_loading_mark = 0; /* its address stands for a module that is being loaded */
+/* A light userdata of this value stands for a module that is being loaded. It is no address: a script could learn some of one by
+ * the places of keys in its tables. */
+#define LG_LOADING_MARK ((void *)(uintptr_t)1)
 
 /* Append s, with `to` in the place of each `from`, which is not empty. */
 static void lg_add_replaced(struct lg_strbuf *b, const char *s, size_t n, const char *from, const char *to) {
@@ -171,14 +173,12 @@ static void lg_find_loader(lua_State *L, const char *name) {
 }
 
 /* Whether the value on top says that a module is being loaded. */
-static int lg_is_loading(lua_State *L) {
-  return LG_REQUIRE_MARKS && lua_touserdata(L, -1) == (void *)(uintptr_t)&lg_loading_mark;
-}
+static int lg_is_loading(lua_State *L) { return LG_REQUIRE_MARKS && lua_touserdata(L, -1) == LG_LOADING_MARK; }
 
 /* Call the loader that lg_find_loader() left, and note what it returns in the table of loaded modules at index 2. */
 static void lg_run_loader(lua_State *L, const char *name) {
   if (LG_REQUIRE_MARKS) {
-    lua_pushlightuserdata(L, (void *)(uintptr_t)&lg_loading_mark);
+    lua_pushlightuserdata(L, LG_LOADING_MARK);
     lua_setfield(L, 2, name);
   }
   int arguments = 1 + LG_LOADER_TAKES_DATA;

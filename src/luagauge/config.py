@@ -344,11 +344,13 @@ def _check_clock(value: object) -> None:
         _check_callable("clock", value, "")
         return
     if not isinstance(value, (int, float)) and isinstance(value, dt.datetime):
-        if value.utcoffset() is not None:
+        if value.utcoffset() is None:
+            raise ConfigurationError(
+                "clock", value, "give a datetime with a time zone, such as datetime(2026, 1, 31, tzinfo=timezone.utc)"
+            )
+        if is_moment(value.timestamp()):
             return
-        raise ConfigurationError(
-            "clock", value, "give a datetime with a time zone, such as datetime(2026, 1, 31, tzinfo=timezone.utc)"
-        )
+        raise ConfigurationError("clock", value, "give a moment that is in the years 1 to 9999 in UTC")
     raise ConfigurationError(
         "clock",
         value,

@@ -10,7 +10,7 @@ import pickle
 import re
 import time
 from collections.abc import AsyncIterator
-from datetime import date, datetime, timezone
+from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,8 @@ REFUSED: list[tuple[str, Any]] = [
     *[("clock", value) for value in (True, False, "2024-02-29", b"1", [1], math.nan, math.inf, -math.inf, 10**12, 1j)],
     *[("clock", value) for value in (253402300800, -62135596801, Decimal(5), date(2024, 2, 29))],
     ("clock", datetime(2024, 2, 29, 12)),  # noqa: DTZ001 - it is the point
+    ("clock", datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=23)))),
+    ("clock", datetime(9999, 12, 31, 23, 59, 59, tzinfo=timezone(-timedelta(hours=23)))),
     *[("on_log", value) for value in (True, False, 5, "print", [print])],
 ]
 
