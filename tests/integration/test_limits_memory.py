@@ -128,14 +128,18 @@ CAUGHT = {
         (False, "got not enough memory"),
     ),
     "resume": (
-        f"local co = coroutine.create(function() {FILL} end) local ok, e = coroutine.resume(co) co = nil "
-        "local s = {} return ok, 'got ' .. e",
+        (
+            f"local co = coroutine.create(function() {FILL} end) local ok, e = coroutine.resume(co) co = nil "
+            "local s = {} return ok, 'got ' .. e"
+        ),
         (False, "got not enough memory"),
     ),
     "pcall in a coroutine": (
-        "local co = coroutine.wrap(function() for i = 1, 3 do "
-        f"if not pcall(function() {FILL} end) then coroutine.yield('round ' .. i) end end return 'end' end) "
-        "return {co(), co(), co(), co()}",
+        (
+            "local co = coroutine.wrap(function() for i = 1, 3 do "
+            f"if not pcall(function() {FILL} end) then coroutine.yield('round ' .. i) end end return 'end' end) "
+            "return {co(), co(), co(), co()}"
+        ),
         ["round 1", "round 2", "round 3", "end"],
     ),
     "data let go of": (
