@@ -13,9 +13,10 @@ void lg_state_flag(struct lg_state *st, int reason) {
 }
 
 void lg_state_crowded(void *ud) {
+  enum { LG_COLLECTIONS = 4 };
   struct lg_state *st = ud; /* whose first part the meter is */
   int none = LG_INT_NONE;
-  st->ending.crowded = 1;
+  st->ending.crowded = LG_COLLECTIONS;
   (void)atomic_compare_exchange_strong(&st->ending.flag, &none, LG_INT_CROWDED);
   st->ops->arm(st);
 }

@@ -28,7 +28,7 @@ enum lg_interrupt_reason {
 
 struct lg_ending {
   atomic_int flag;     /* enum lg_interrupt_reason. Any thread; a signal handler too */
-  int crowded;         /* the heap came near its limit, and the garbage was not collected yet */
+  int crowded;         /* the heap came near its limit: how often to collect for it yet (hooks.h); else 0 */
   int arms;            /* how often this run has been told to end by a hook. The handler writes it */
   int ticks_missed;    /* ticks since the host last had its word. The handler writes it */
   int no_hard_stop;    /* the host does without; as long as the state lives */
@@ -61,9 +61,9 @@ int lg_state_host_word(struct lg_state *st);
 /* Raise the run's flag, unless it is up for a reason that counts as much. Any thread; async-signal-safe. */
 void lg_state_flag(struct lg_state *st, int reason);
 
-/* The heap nears its limit (struct lg_meter's `passed`, where Lua does not collect by itself when it is refused): garbage is
- * collected at the next instruction, or when a library function looks at the flag. From within the allocator, where Lua could
- * not collect. */
+/* The heap nears its limit, or was refused (struct lg_meter's `passed`, where Lua does not collect by itself when it is refused):
+ * garbage is collected at the next instruction, or when a library function looks at the flag. From within the allocator, where
+ * Lua could not collect. */
 void lg_state_crowded(void *ud);
 
 /* End the run in progress, if any, from any thread. 1 when a run was told to stop, 0 when nothing runs. */

@@ -42,6 +42,9 @@ static void lg_keep_cause(lua_State *L, struct lg_state *st) {
   lua_pop(L, 1);
 }
 
+/* Whether any memory was refused in this run. */
+static int lg_was_refused(const struct lg_state *st) { return st->meter.refused > 0 || st->meter.system_refused; }
+
 /* Who refused the memory that Lua ran out of. */
 static int lg_memory_outcome(const struct lg_state *st) {
   return st->meter.refused > 0 && !st->meter.system_refused ? LG_RUN_MEMORY : LG_RUN_NO_MEMORY;
@@ -79,8 +82,7 @@ static int lg_tells_of_memory(lua_State *L) {
 static int lg_on_error(lua_State *L) {
   struct lg_state *st = lg_state_of(L);
   if (lg_is_interrupted(st)) return 1;
-  int refused = (st->meter.refused > 0 || st->meter.system_refused) && lg_tells_of_memory(L);
-  if (refused) {
+  if (lg_was_refused(st) && lg_tells_of_memory(L)) {
     st->rp->outcome = lg_memory_outcome(st);
     st->rp->line = lg_current_line(L, 1);
     return 1;

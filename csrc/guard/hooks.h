@@ -29,13 +29,25 @@ static void lg_hook_steadily(lua_State *L, struct lg_state *st) {
     (void)lua_sethook(L, NULL, 0, 0);
 }
 
+/* After a collection that left little: whether to collect again at the next instruction. What a caught error has unwound may still
+ * be in the registers that the instructions after it write to, and what a refused script lets go of, it lets go of there. */
+static int lg_collects_again(struct lg_state *st, int times) {
+  int none = LG_INT_NONE;
+  if (times <= 0 || st->meter.bound != st->meter.limit) return 0;
+  st->ending.crowded = times;
+  (void)atomic_compare_exchange_strong(&st->ending.flag, &none, LG_INT_CROWDED);
+  return 1;
+}
+
 /* When a run is to end: raises on the next instruction of the coroutine it is armed on, and on each after that, so that
  * no pcall outlives it. When the heap nears its limit: collects. */
 static void lg_hook(lua_State *L, lua_Debug *ar) {
   (void)ar;
   struct lg_state *st = lg_state_of(L);
   if (st->budget.counted) lg_spend(st, L); /* the step that this hook cut short: how long it was is not known */
+  int times = st->ending.crowded - 1;
   lg_poll(st, L);
+  if (lg_collects_again(st, times)) return;
   /* Only a tick, or garbage: go on at full speed. A tick armed on a coroutine that died meanwhile may outlive its run. */
   lg_hook_steadily(L, st);
 }

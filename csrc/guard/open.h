@@ -21,6 +21,7 @@ static void lg_open_ffi(lua_State *L) {
 #endif
 
 static int lg_open_body(lua_State *L) {
+  enum { LG_HOOK_ROOM = 2 * LUA_MINSTACK };
   struct lg_state *st = lua_touserdata(L, 1);
   lua_settop(L, 0);
 #if LG_HAS_FFI
@@ -29,6 +30,8 @@ static int lg_open_body(lua_State *L) {
   lg_env_build(L, st);
   lg_keep_functions(L, st);
   (void)lg_gc(L, LUA_GCCOLLECT);
+  /* A hook that collects takes room on the stack, which a script that has been refused memory could not be given. */
+  if (!LG_RETRIES_REFUSED) luaL_checkstack(L, LG_HOOK_ROOM, "");
   return 0;
 }
 

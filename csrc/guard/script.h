@@ -151,10 +151,11 @@ static void lg_run_limited(lua_State *L, struct lg_state *st, size_t start) {
     lg_keep_output(L, st, 3);
     return;
   }
-  /* Lua calls no handler when memory ran out, and gives up on one that failed. */
-  if (status == LUA_ERRMEM)
+  /* Lua calls no handler when memory ran out, and gives up on one that failed. From 5.4 on it takes Lua's text for the former for
+   * that, whoever raises it. */
+  if (status == LUA_ERRMEM && lg_was_refused(st))
     st->rp->outcome = lg_memory_outcome(st);
-  else if (status == LUA_ERRERR && st->answer.message.len == 0)
+  else if ((status == LUA_ERRMEM || status == LUA_ERRERR) && st->answer.message.len == 0)
     lg_keep_message(L, st, -1);
 }
 

@@ -49,10 +49,16 @@ size_t lg_meter_reserved(const struct lg_meter *m) {
   return m->chained != NULL ? m->current : lg_arena_held(&m->arena);
 }
 
+/* A block is about to be refused. What it was refused for may be garbage as soon as the script has caught the error. */
+static void refusing(struct lg_meter *m) {
+  if (m->refusing != NULL) m->refusing(m);
+  if (m->passed != NULL) m->passed(m);
+}
+
 /* The arena had nothing for a request that the limit allows: because of its own bound, which counts as the limit, or of the
  * system. */
 static void *no_memory(struct lg_meter *m, size_t growth) {
-  if (m->refusing != NULL) m->refusing(m);
+  refusing(m);
   if (!m->arena.capped) {
     m->system_refused = 1;
     m->refused_at = m->allocation_count;
@@ -74,7 +80,7 @@ static int allowed(struct lg_meter *m, size_t growth) {
     m->passed(m);
     return 1;
   }
-  if (m->refusing != NULL) m->refusing(m);
+  refusing(m);
   m->refused++;
   m->refused_last = 1;
   m->refused_at = m->allocation_count;

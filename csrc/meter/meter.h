@@ -11,7 +11,8 @@
  * - A block is refused (NULL) when `current` would exceed `limit`; shrinking and freeing are never refused. Lua 5.2+
  *   answers a refusal with a full collection and one more try.
  * - For a Lua that does not, there is a bound below the limit. When `current` passes it, `passed` is called, once, from within
- *   the allocator: it must neither allocate nor raise. The bound is the limit from then on, until lg_meter_aim() sets the next. */
+ *   the allocator: it must neither allocate nor raise. The bound is the limit from then on, until lg_meter_aim() sets the next.
+ *   `passed` is called for every refusal too. */
 #ifndef LG_METER_H
 #define LG_METER_H
 
@@ -25,12 +26,13 @@
 typedef void *(*lg_alloc_fn)(void *ud, void *ptr, size_t osize, size_t nsize);
 
 struct lg_meter {
-  size_t current;            /* bytes live now */
-  size_t peak;               /* highest `current` since lg_meter_begin() */
-  size_t limit;              /* absolute bound on `current`; LG_NO_LIMIT when not enforced */
-  size_t bound;              /* at most `limit`: beyond it the garbage is to be collected */
-  size_t largest;            /* the largest block asked for since lg_meter_begin(), but for small ones */
-  void (*passed)(void *ud);  /* the bound was passed; ud is the allocator's. NULL: the bound is always the limit */
+  size_t current; /* bytes live now */
+  size_t peak;    /* highest `current` since lg_meter_begin() */
+  size_t limit;   /* absolute bound on `current`; LG_NO_LIMIT when not enforced */
+  size_t bound;   /* at most `limit`: beyond it the garbage is to be collected */
+  size_t largest; /* the largest block asked for since lg_meter_begin(), but for small ones */
+  void (*passed)(
+      void *ud); /* the bound was passed or a block refused; ud is the allocator's. NULL: the bound is the limit */
   uint64_t allocated_bytes;  /* gross: sum of all growth since lg_meter_begin() */
   uint64_t allocation_count; /* calls that made a block or enlarged one, since lg_meter_begin() */
   uint64_t refused;          /* calls answered NULL because of `limit`, since lg_meter_begin() */

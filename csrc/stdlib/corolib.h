@@ -108,6 +108,15 @@ static int lg_stack_of(lua_State *L, lua_State *co, int n) {
 }
 #endif
 
+/* `co` has ended by an error. What was armed on it is not on L. Its garbage is collected at the next instruction of L: here the
+ * caller may hold it still. */
+static void lg_poll_after_error(struct lg_state *st, lua_State *L) {
+  int crowded = st->ending.crowded;
+  st->ending.crowded = 0;
+  lg_poll(st, L);
+  if (crowded) lg_state_crowded(st);
+}
+
 /* Resume `co` with narg values from L's top. Returns how many results it pushed on L, or -1 with an error value pushed;
  * *status is lua_resume's (or LUA_ERRRUN when it was not tried). */
 static int lg_auxresume(lua_State *L, lua_State *co, int narg, int *status) {
@@ -136,8 +145,8 @@ static int lg_auxresume(lua_State *L, lua_State *co, int narg, int *status) {
   }
   *status = lg_resume(co, L, narg, &nres);
   st->running = before;
-  lg_poll(st, L); /* what was armed on `co` is not on L */
   if (*status == LUA_OK || *status == LUA_YIELD) {
+    lg_poll(st, L); /* what was armed on `co` is not on L */
     if (!lg_stack(L, nres + 1)) {
       lua_pop(co, nres);
       *status = LUA_ERRRUN;
@@ -147,6 +156,7 @@ static int lg_auxresume(lua_State *L, lua_State *co, int narg, int *status) {
     lua_xmove(co, L, nres);
     return nres;
   }
+  lg_poll_after_error(st, L);
   lua_xmove(co, L, 1);
   return -1;
 }
