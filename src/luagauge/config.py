@@ -163,8 +163,8 @@ class ScriptConfig:
             of time and the times of log entries never use this clock.
         on_log: A callable that gets each `LogEntry` as it comes, while the run is on, under the
             rules of `functions`. The entry is in `ScriptResult.logs` all the same. Entries beyond
-            the bounds are dropped, and not handed on. What it returns is not looked at. None: the
-            entries are in the result only.
+            the bounds are dropped, and not handed on. The message of an entry is bytes where it is
+            not UTF-8. What it returns is not looked at. None: the entries are in the result only.
         memory_tracking: Whether and how the process is measured around each run. With
             `enabled=False`, `memory_used_mb` and `memory` are None. Limits hold all the same. A
             config of your own raises what fails, unless it says `on_error="ignore"`.
