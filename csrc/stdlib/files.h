@@ -73,7 +73,7 @@ static int lg_os_remove(lua_State *L) {
 }
 
 static int lg_os_rename(lua_State *L) {
-  const char *from = luaL_checkstring(L, 1);
+  (void)luaL_checkstring(L, 1);
   (void)luaL_checkstring(L, 2);
   lua_pushvalue(L, 1);
   lua_pushvalue(L, 2);
@@ -83,7 +83,7 @@ static int lg_os_rename(lua_State *L) {
   }
   (void)lg_refused(L);
   if (LG_RENAME_NAMES_FILE) {
-    (void)lua_pushfstring(L, "%s: %s", from, lua_tostring(L, -2));
+    (void)lua_pushfstring(L, "%s: %s", lua_tostring(L, 1), lua_tostring(L, -2));
     lua_replace(L, -3);
   }
   return 3;
