@@ -243,6 +243,7 @@
 
 /* ---- modules ---- */
 #define LG_HAS_MODULE          (!LG_SINCE_52)  /* module, and package.seeall */
+#define LG_RENAME_NAMES_FILE   (!LG_SINCE_52)  /* a failed os.rename tells the first of its names */
 #define LG_HAS_SEARCHPATH      (!LG_IS_PUC_51) /* package.searchpath */
 #define LG_SEARCHERS           (LG_SINCE_52 ? "searchers" : "loaders") /* package's list of what finds a module */
 #define LG_SEARCHER_IS_BARE    LG_SINCE_54     /* what a searcher says has no line break in front */

@@ -75,10 +75,18 @@ static int lg_os_remove(lua_State *L) {
 static int lg_os_rename(lua_State *L) {
   (void)luaL_checkstring(L, 1);
   (void)luaL_checkstring(L, 2);
-  lua_settop(L, 2);
-  if (!lg_ask(L, "fs.rename", 2)) return lg_refused(L);
-  lg_answer(L);
-  return 1;
+  lua_pushvalue(L, 1);
+  lua_pushvalue(L, 2);
+  if (lg_ask(L, "fs.rename", 2)) {
+    lg_answer(L);
+    return 1;
+  }
+  (void)lg_refused(L);
+  if (LG_RENAME_NAMES_FILE) {
+    (void)lua_pushfstring(L, "%s: %s", lua_tostring(L, 1), lua_tostring(L, -2));
+    lua_replace(L, -3);
+  }
+  return 3;
 }
 
 static int lg_os_tmpname(lua_State *L) {

@@ -12,7 +12,7 @@ from functools import cache
 from luagauge import _binding
 from luagauge._annotations import TYPE_CHECKING, typing
 from luagauge._values import dataclass
-from luagauge.config import LUA_VERSIONS, ScriptConfig
+from luagauge.config import LUA_VERSIONS, ScriptConfig, aliases_of
 from luagauge.errors import EngineBusyError, PlatformUnavailableError
 
 if TYPE_CHECKING:
@@ -354,7 +354,10 @@ def _open_with_files(config: ScriptConfig, found: FoundLua, main_thread: int) ->
 
     limit = config.memory_limit_mb
     access = _filesystem.Filesystem(
-        [str(directory) for directory in config.filesystem_directories], int((limit or 1024) * 1048576), config.lua
+        [str(directory) for directory in config.filesystem_directories],
+        int((limit or 1024) * 1048576),
+        config.lua,
+        aliases_of(config),
     )
     state = _binding.new_state(found.address, config, main_thread, access.functions())
 

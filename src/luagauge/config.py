@@ -142,7 +142,8 @@ class ScriptConfig:
             `loadfile`, `dofile` and modules for `require`, for source text only. All of these work
             below `filesystem_directories` and nowhere else. Symbolic links are not followed.
         filesystem_directories: The directories for `allow_filesystem`. Relative paths of scripts
-            start at the first.
+            start at the first. Where a path leads to its directory by a symbolic link, the config
+            holds the directory's own path, and absolute paths of scripts may begin with either.
         environment_variables: All that `os.getenv` sees.
         functions: Python callables, by the global name under which a script may call them. They
             get and return plain data. An exception becomes a Lua error. They run on the thread of
@@ -162,8 +163,8 @@ class ScriptConfig:
             of time and the times of log entries never use this clock.
         on_log: A callable that gets each `LogEntry` as it comes, while the run is on, under the
             rules of `functions`. The entry is in `ScriptResult.logs` all the same. Entries beyond
-            the bounds are dropped, and not handed on. What it returns is not looked at. None: the
-            entries are in the result only.
+            the bounds are dropped, and not handed on. The message of an entry is bytes where it is
+            not UTF-8. What it returns is not looked at. None: the entries are in the result only.
         memory_tracking: Whether and how the process is measured around each run. With
             `enabled=False`, `memory_used_mb` and `memory` are None. Limits hold all the same. A
             config of your own raises what fails, unless it says `on_error="ignore"`.
@@ -279,8 +280,40 @@ def _directories(given: object, *, allowed: object) -> tuple[str, ...]:
         # Not pathlib: `import luagauge` would load it, and urllib with it, for this alone.
         if not isinstance(directory, (str, os.PathLike)) or not os.path.isdir(directory):  # noqa: PTH112
             raise ConfigurationError(f"filesystem_directories[{index}]", directory, "give a directory that exists")
-        found.append(os.path.realpath(os.fspath(directory)))
+        found.append(_Directory.of(directory))
     return tuple(found)
+
+
+class _Directory(str):
+    """The absolute path of a directory, without symbolic links, which is all that its users see of it.
+
+    It is found once, here. What a link leads to later does not count, for copies and pickles of the config neither.
+
+    Attributes:
+        alias: The absolute path that the host gave, where that is another one and leads there.
+    """
+
+    __slots__ = ("alias",)
+
+    alias: str | None
+
+    @classmethod
+    def of(cls, given: str | os.PathLike[str]) -> _Directory:
+        """Return the directory that a path of the host's leads to."""
+        path = os.fspath(given)
+        real, full = os.path.realpath(path), os.path.abspath(path)  # noqa: PTH100 - as above
+        found = cls(real)
+        if isinstance(given, cls):
+            found.alias = given.alias
+        else:  # what ".." leaves of a path may be the name of another directory
+            found.alias = full if full != real and os.path.realpath(full) == real else None
+        return found
+
+
+def aliases_of(config: ScriptConfig) -> dict[str, str]:
+    """Return the directories that scripts may use by the other names that the host has for them."""
+    directories = [directory for directory in config.filesystem_directories if isinstance(directory, _Directory)]
+    return {directory.alias: str(directory) for directory in directories if directory.alias is not None}
 
 
 def _environment(given: object) -> dict[str, str]:

@@ -50,7 +50,8 @@ class LogEntry:
     """One line that a script logged with `print` or `log`.
 
     Attributes:
-        level: `"print"`, or the first argument of `log`.
+        level: `"print"`, `"stderr"`, `"warning"`, or the first argument of `log`. Bytes that are not UTF-8 are
+            escaped in it.
         message: The text, as bytes where it was not UTF-8. `print` joins its arguments with tabs.
         time: When the line was logged, in seconds since the epoch (`time.time()`). The real time,
             whatever `ScriptConfig.clock` is.

@@ -123,6 +123,15 @@ def test_getinfo_refuses_options_as_the_version_does(engine: LuaEngine, option: 
     assert lua not in HAVE_ENV or option != "t" or ours[1] is True
 
 
+def test_handler_of_51_finds_a_tail_call(make_engine: Callable[..., LuaEngine]) -> None:
+    """What docs/sandbox.md says of levels in an error handler; the other Luas have no such level."""
+    script = """local function run(handler) return select(2, xpcall(function() error("x", 0) end, handler)) end
+    return run(function(m) return debug.traceback(m, 2) end):match("traceback:\\n\\t([^\\n]*)"),
+        run(function() return debug.getinfo(2).what end)"""
+    assert make_engine(lua="5.1").execute_script(script).output == ("(tail call): ?", "tail")
+    assert make_engine(lua="5.4").execute_script(script).output == ("[C]: in function 'error'", "C")
+
+
 def test_getinfo_gives_no_function(engine: LuaEngine) -> None:
     """Whatever is asked for, all values are texts, numbers and booleans."""
     source = """local kinds = {}

@@ -107,6 +107,20 @@ def test_logs_hold_bytes_where_text_is_not_utf8(engine: LuaEngine) -> None:
     assert other.message == "a\0b"
 
 
+def test_log_joins_its_values_and_takes_any_short_level(engine: LuaEngine) -> None:
+    """Values are joined by tabs, names of other levels may be used, and a level that is no UTF-8 is escaped."""
+    result = engine.execute_script(
+        r"log('info', 'a', 1, true) log('stderr', 'b') log('\255', 'c') log(('x'):rep(32), 'd')"
+    )
+    assert [(entry.level, entry.message) for entry in result.raise_for_error().logs] == [
+        ("info", "a\t1\ttrue"),
+        ("stderr", "b"),
+        (r"\xff", "c"),
+        ("x" * 32, "d"),
+    ]
+    assert "at most 32 bytes" in str(engine.execute_script("log(('x'):rep(33), 'e')").error)
+
+
 def test_logs_have_the_time_they_were_made_at(engine: LuaEngine) -> None:
     """Seconds since the epoch, in order."""
     before = time.time()

@@ -39,6 +39,8 @@ SEARCHERS = "local searchers = package.searchers or package.loaders "
 NO_C = SEARCHERS + "searchers[3] = nil searchers[4] = nil "
 ONLY = SEARCHERS + "for i = #searchers, 1, -1 do searchers[i] = nil end "
 
+EMPTY_TEMPLATES = ("", ";", "?;", ";?", "a;;?;")
+
 STOCK = [
     "return require('math') == math, package.loaded.string == string, package.loaded._G == _G, require 'package' == package",
     "package.preload.p = function(...) return select('#', ...) .. tostring((select(2, ...))) end return require 'p'",
@@ -63,6 +65,7 @@ STOCK = [
     "return package.searchpath and package.searchpath('a.b', '?.x;?/y')",
     "return package.searchpath and package.searchpath('a.b', '?.x;?/y', '')",
     "return package.searchpath and package.searchpath('a-b', '?.x;?/y', '-', '+')",
+    *(f"return package.searchpath and select(2, package.searchpath('a', '{path}'))" for path in EMPTY_TEMPLATES),
     "return package.config",
     "return type(module), type(package.seeall), type(package.searchpath), type(package.searchers), type(package.loaders)",
 ]

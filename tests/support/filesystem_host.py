@@ -65,6 +65,11 @@ def failure(path: str, number: int) -> list[Any]:
     return [False, f"{path}: {os.strerror(number)}".encode(), number]
 
 
+def unnamed(number: int) -> list[Any]:
+    """Return the answer of a rename that failed, of which csrc/stdlib/files.h makes what the Lua says."""
+    return [False, os.strerror(number).encode(), number]
+
+
 def handles() -> int:
     """Return how many files or other objects of the system this process has open."""
     if sys.platform == "win32" and UNDER_WINE:  # which counts none, and gives the lowest number that is free

@@ -7,6 +7,7 @@ import dataclasses
 import json
 import math
 import re
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -98,10 +99,20 @@ def test_moment_refuses_the_rest(text: str) -> None:
         moment(text)
 
 
-def test_moment_without_a_zone_is_told_so() -> None:
-    """It would mean another moment on another machine."""
-    with pytest.raises(click.BadParameter, match=r"has no time zone: give one, such as 2026-01-31T12:00:00Z for UTC"):
-        moment("2026-01-31T12:00:00")
+@pytest.mark.parametrize(
+    "text, suggested",
+    [
+        ("2026-01-31T12:00:00", "2026-01-31T12:00:00Z"),
+        ("2026-01-31", "2026-01-31T00:00:00Z"),
+        (" 2026-01-31 12:00:00.5 ", "2026-01-31T12:00:00.500000Z"),
+    ],
+)
+def test_moment_without_a_zone_is_told_so(text: str, suggested: str) -> None:
+    """It would mean another moment on another machine; what is suggested is accepted."""
+    with pytest.raises(click.BadParameter, match=r"has no time zone: give one, such as (\S+) for UTC") as caught:
+        moment(text)
+    assert f"such as {suggested} for UTC" in caught.value.message
+    assert moment(suggested) == datetime.fromisoformat(suggested.replace("Z", "+00:00")).timestamp()
 
 
 def decode(value: Any) -> Any:

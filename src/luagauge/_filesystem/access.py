@@ -16,6 +16,7 @@ from contextlib import suppress
 from io import UnsupportedOperation
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from luagauge._filesystem.contract import NO_ALIASES, failed
 from luagauge._filesystem.text import TextFile, drop_final_ctrl_z
 
 if sys.platform == "win32":
@@ -24,7 +25,7 @@ else:
     from luagauge._filesystem.posix import PosixBelow as SystemBelow
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from io import BufferedReader
 
     from luagauge._filesystem.contract import Below
@@ -62,11 +63,15 @@ class Filesystem:
         directories: Absolute paths; scripts see nothing else. A relative path is looked up in the first.
         max_bytes: What one read may return, in bytes.
         lua: The Lua version; each reads numbers in its own way.
+        aliases: The directories by the other absolute paths that the host has for them.
     """
 
-    def __init__(self, directories: Sequence[str], max_bytes: int, lua: str) -> None:
+    def __init__(
+        self, directories: Sequence[str], max_bytes: int, lua: str, aliases: Mapping[str, str] = NO_ALIASES
+    ) -> None:
         """Take the directories."""
         self._directories = tuple(directories)
+        self._aliases = aliases
         self._max_bytes = max_bytes
         self._has_integers = _INTEGERS_SINCE <= lua[:3] < "6"  # no LuaJIT
         self._files: dict[int, _OpenFile] = {}
@@ -88,7 +93,7 @@ class Filesystem:
             "rename": self._rename,
             "tmpname": self._tmpname,
         }
-        return {f"fs.{name}": _answering(call) for name, call in calls.items()}
+        return {f"fs.{name}": _answering(call, named=name != "rename") for name, call in calls.items()}
 
     def close_all(self) -> None:
         """Close what runs of this thread left open."""
@@ -96,7 +101,7 @@ class Filesystem:
 
     def _find(self, path: str | bytes) -> Below[Any]:
         """Find what a script calls by this path."""
-        return SystemBelow(self._directories, _raw(path))
+        return SystemBelow(self._directories, _raw(path), self._aliases)
 
     def _opened(self, path: str | bytes, mode: str, *, text: bool) -> _OpenFile:
         """Open a file."""
@@ -198,7 +203,7 @@ class Filesystem:
         try:
             return [self._files[number].binary.seek(int(offset), places[whence])]
         except (ValueError, OverflowError):  # before the start, beyond what a position can be, or not a number
-            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL)) from None
+            raise failed(errno.EINVAL) from None
 
     def _source(self, path: str | bytes) -> list[Any]:
         """Return the text of a Lua file."""
@@ -222,7 +227,7 @@ class Filesystem:
         for directory in self._directories:
             with suppress(OSError):  # what cannot be opened here may be found in the next one
                 return self._opened(os.path.join(os.fsencode(directory), _raw(path)), "r", text=True)
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+        raise failed(errno.ENOENT)
 
     def _remove(self, path: str | bytes) -> list[Any]:
         """Remove a file or an empty directory."""
@@ -278,8 +283,8 @@ def _from_hexadecimal(numeral: bytes) -> float:
         return float("-inf" if numeral.startswith(b"-") else "inf")
 
 
-def _answering(call: Callable[..., Any]) -> Callable[..., Any]:
-    """Return `call` with its OSErrors as Lua's three values, the path in front where there is one."""
+def _answering(call: Callable[..., Any], *, named: bool) -> Callable[..., Any]:
+    """Return `call` with its OSErrors as Lua's three values, the path in front where it is named and there is one."""
 
     def answer(*arguments: Any) -> Any:
         try:
@@ -287,7 +292,7 @@ def _answering(call: Callable[..., Any]) -> Callable[..., Any]:
         except OSError as error:
             if isinstance(error, UnsupportedOperation):  # written to though opened to read, or the other way round
                 return [False, os.strerror(errno.EBADF), errno.EBADF]
-            where = _raw(arguments[0]) + b": " if isinstance(arguments[0], (str, bytes)) else b""
+            where = _raw(arguments[0]) + b": " if named and isinstance(arguments[0], (str, bytes)) else b""
             return [False, where + str(error.strerror).encode("utf-8", "surrogateescape"), error.errno or 0]
 
     return answer

@@ -6,12 +6,14 @@ import errno
 import os
 import stat
 from abc import ABC, abstractmethod
+from types import MappingProxyType
 from typing import TYPE_CHECKING, AnyStr, Generic
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 OUTSIDE = "outside the directories that scripts may use"
+NO_ALIASES: Mapping[str, str] = MappingProxyType({})
 
 
 class Below(ABC, Generic[AnyStr]):
@@ -29,15 +31,24 @@ class Below(ABC, Generic[AnyStr]):
 
     Attributes:
         directory: The directory, an absolute path.
-        names: The components below it, at least one.
+        names: The components below it. There are none where the path is that of the directory itself, which is no
+            file, and which no operation changes.
+        ending: What follows its last separator: `""` in the path of a directory, whatever is there.
     """
 
     directory: AnyStr
     names: Sequence[AnyStr]
+    ending: AnyStr
 
     @abstractmethod
-    def __init__(self, directories: Sequence[str], path: bytes) -> None:
+    def __init__(self, directories: Sequence[str], path: bytes, aliases: Mapping[str, str] = NO_ALIASES) -> None:
         """Find the directory that a path lies below; a relative one is looked up in the first.
+
+        Args:
+            directories: Absolute paths without links.
+            path: What the script calls it.
+            aliases: The directories by the other absolute paths that the host has for them. Such a path is compared
+                as text and replaced by the directory's; no system call sees it.
 
         Raises:
             OSError: It lies in none of them, or no file can have that name.
@@ -64,9 +75,26 @@ class Below(ABC, Generic[AnyStr]):
         """
 
 
+def names_of(directories: Sequence[str], aliases: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield every name of a directory with the directory, in the order in which an absolute path is compared with them.
+
+    An alias goes through a link, or is another spelling. So a directory above it would not lead there.
+    """
+    yield from sorted(aliases.items(), key=lambda pair: -len(pair[0]))
+    yield from ((directory, directory) for directory in directories)
+
+
 def refuse_special(fd: int) -> int:
     """Return the descriptor of a regular file; close any other, and complain."""
-    if not stat.S_ISREG(os.fstat(fd).st_mode):
-        os.close(fd)
-        raise OSError(errno.EINVAL, "not a regular file")
-    return fd
+    mode = os.fstat(fd).st_mode
+    if stat.S_ISREG(mode):
+        return fd
+    os.close(fd)
+    if stat.S_ISDIR(mode):
+        raise failed(errno.EISDIR)
+    raise OSError(errno.EINVAL, "not a regular file")
+
+
+def failed(number: int) -> OSError:
+    """Return the error of that number, with the text that C's library has for it."""
+    return OSError(number, os.strerror(number))

@@ -9,14 +9,13 @@ https://learn.microsoft.com/windows/win32/fileio/naming-a-file
 from __future__ import annotations
 
 import errno
-import os
 import re
 from typing import TYPE_CHECKING
 
-from luagauge._filesystem.contract import OUTSIDE
+from luagauge._filesystem.contract import NO_ALIASES, OUTSIDE, failed, names_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 # The longest name that NTFS, ReFS, FAT and exFAT know, in UTF-16 units. A UNICODE_STRING has 16 bits for its length.
 LONGEST_NAME = 255
@@ -28,7 +27,7 @@ _FORBIDDEN = re.compile(r'[\x00-\x1f<>"|?*:]')
 _DEVICE = re.compile(r"(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9\u00b9\u00b2\u00b3])", re.IGNORECASE)
 
 
-def split(directories: Sequence[str], path: bytes) -> tuple[str, list[str]]:
+def split(directories: Sequence[str], path: bytes, aliases: Mapping[str, str] = NO_ALIASES) -> tuple[str, list[str]]:
     """Return the directory that a path lies below, the first one for a relative path, and the components below it.
 
     Raises:
@@ -37,20 +36,24 @@ def split(directories: Sequence[str], path: bytes) -> tuple[str, list[str]]:
     try:
         text = path.decode("utf-8", "surrogatepass")  # as os.fsdecode on Windows: a name may hold a lone surrogate
     except UnicodeDecodeError:
-        raise OSError(errno.EILSEQ, os.strerror(errno.EILSEQ)) from None
+        raise failed(errno.EILSEQ) from None
+    if not text:
+        raise failed(errno.ENOENT)
     anchor, names = _parsed(text)
     if ".." in names:
         raise PermissionError(errno.EACCES, "'..' is not allowed in a path")
-    for directory in directories if anchor else directories[:1]:
-        top, above = _parsed(directory) if anchor else ("", [])
-        if _folded([anchor, *names[: len(above)]]) == _folded([top, *above]) and names[len(above) :]:
-            below = names[len(above) :]
-            break
-    else:
-        raise PermissionError(errno.EACCES, OUTSIDE)
-    for name in below:
-        _check(name)
-    return directory, below
+    is_directory = False
+    for name, directory in names_of(directories, aliases) if anchor else [(directories[0], directories[0])]:
+        top, above = _parsed(name) if anchor else ("", [])
+        if _folded([anchor, *names[: len(above)]]) != _folded([top, *above]):
+            continue
+        below = names[len(above) :]
+        if below:
+            for component in below:
+                _check(component)
+            return directory, below
+        is_directory = True
+    raise failed(errno.EACCES) if is_directory else PermissionError(errno.EACCES, OUTSIDE)
 
 
 def _parsed(text: str) -> tuple[str, list[str]]:
@@ -77,7 +80,7 @@ def _check(name: str) -> None:
     if _DEVICE.fullmatch(name.partition(".")[0].rstrip(" ")):
         raise PermissionError(errno.EACCES, "the name of a device")
     if len(name.encode("utf-16-le", "surrogatepass")) // 2 > LONGEST_NAME:
-        raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
+        raise failed(errno.ENAMETOOLONG)
 
 
 def _folded(names: Sequence[str]) -> list[str]:

@@ -34,11 +34,11 @@ from contextlib import contextmanager
 from ctypes import wintypes
 from typing import TYPE_CHECKING, ClassVar
 
-from luagauge._filesystem.contract import Below, refuse_special
+from luagauge._filesystem.contract import NO_ALIASES, Below, failed, refuse_special
 from luagauge._filesystem.names import LONGEST_NAME, split
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 # Access rights: those of FILE_GENERIC_READ and FILE_GENERIC_WRITE, and single ones.
 _READ = 0x00120089
@@ -165,12 +165,15 @@ _INVALID_HANDLE = wintypes.HANDLE(-1).value
 class WindowsBelow(Below[str]):
     """A path below a directory that scripts may use, on Windows."""
 
-    def __init__(self, directories: Sequence[str], path: bytes) -> None:
+    def __init__(self, directories: Sequence[str], path: bytes, aliases: Mapping[str, str] = NO_ALIASES) -> None:
         """Find the directory; the first one for a relative path."""
-        self.directory, self.names = split(directories, path)
+        self.directory, self.names = split(directories, path, aliases)
+        self.ending = path.decode("utf-8", "surrogatepass").replace("\\", "/").rpartition("/")[2]
 
     def open(self, mode: str, *, new: bool = False) -> int:
         """Open a regular file."""
+        if not self.ending:
+            raise failed(errno.EINVAL)
         access = _READ | _WRITE if "+" in mode else _READ if mode == "r" else _WRITE
         disposition = _CREATE if new else _OPEN if mode.startswith("r") else _OPEN_IF
         with _parent(self) as parent:

@@ -113,7 +113,7 @@ def moment(text: str) -> float:
         else:
             date = datetime.fromisoformat(re.sub("[Zz]$", "+00:00", given))
             if date.utcoffset() is None:
-                raise click.BadParameter(f"{text!r} has no time zone: give one, such as {given}Z for UTC")
+                raise click.BadParameter(f"{text!r} has no time zone: give one, such as {date.isoformat()}Z for UTC")
             seconds = date.timestamp()
     except ValueError:
         seconds = math.nan

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
+import pickle
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
-from links import everything_below, link_directory, link_file
+from links import everything_below, link_directory, link_file, unlink_directory
 from stock_lua import output
 
 from luagauge import (
@@ -145,6 +147,49 @@ def test_filesystem_handles_are_no_plain_data(engine: LuaEngine, script: str) ->
     assert isinstance(engine.execute_script(script).error, ScriptSerializationError)
 
 
+@pytest.mark.parametrize("given", ["link", "link/", "./link", "sub/../link", "{tree}/link"])
+@pytest.mark.parametrize("others", [(), ("sub", "")])
+def test_filesystem_is_reached_by_the_name_that_the_host_gave(
+    tree: Path, monkeypatch: pytest.MonkeyPatch, given: str, others: tuple[str, ...]
+) -> None:
+    """A link that is configured and the directory that it leads to are one; no link beside it or below is followed."""
+    tree = tree.resolve()
+    (tree / "real").mkdir()
+    (tree / "real" / "x.txt").write_text("here")
+    link_directory(tree / "link", tree / "real")
+    link_directory(tree / "linked", tree / "real")
+    link_directory(tree / "real" / "up", tree.parent)
+    monkeypatch.chdir(tree)
+    config = ScriptConfig(
+        allow_filesystem=True,
+        filesystem_directories=[*(tree / other for other in others), given.format(tree=tree)],
+    )
+    assert config.filesystem_directories[-1] == str(tree / "real")
+    script = """local function read(path) local f = io.open(path) return f and f:read("*a") or false end
+    local all = {} for _, path in ipairs(context.paths) do all[#all + 1] = read(path) end
+    return all, loadfile(context.paths[1]) ~= nil, os.rename(context.paths[1], context.paths[2])"""
+    yes = [tree / "link" / "x.txt", tree / "real" / "x.txt", f"{tree}/link//./x.txt"]
+    no = [f"{tree}/link/../real/x.txt", tree / "linked" / "x.txt", tree / "link" / "up" / "secret.txt", tree / "link"]
+    context = {"paths": [str(path) for path in (*yes, *no, tree.parent / "secret.txt")]}
+    for copy in (config, replace(config, lua="5.1"), pickle.loads(pickle.dumps(config))):  # noqa: S301
+        with LuaEngine(copy) as engine:
+            output_ = engine.execute_script(script, context).raise_for_error().output
+        assert output_ == (["here"] * len(yes) + [False] * (len(no) + 1), False, True)
+
+
+def test_filesystem_names_are_found_once(tree: Path) -> None:
+    """A link that leads elsewhere after the config was made changes nothing: not for the config, nor for a copy."""
+    (tree / "real").mkdir()
+    link_directory(tree / "link", tree / "real")
+    config = ScriptConfig(allow_filesystem=True, filesystem_directories=[tree / "link"])
+    unlink_directory(tree / "link")
+    link_directory(tree / "link", tree.parent)
+    for copy in (config, replace(config, timeout_ms=None)):
+        with LuaEngine(copy) as engine:
+            path = (tree / "link" / "secret.txt").as_posix()
+            assert output(engine, f"return select(3, io.open('{path}'))") == errno.ENOENT
+
+
 @pytest.mark.parametrize("directories", [[], ["/no/such/directory"], "text", [b"bytes"], None])
 def test_filesystem_settings_are_checked(directories: object) -> None:
     """allow_filesystem needs directories that exist."""
@@ -192,7 +237,7 @@ def test_filesystem_gives_all_below_the_root(tree: Path) -> None:
         answer = output(engine, script)
         assert isinstance(answer, tuple)
         assert answer[:3] == ("first", "first", "first")
-        assert answer[3].startswith("/: the path is" if ON_WINDOWS else "/: outside the directories")
+        assert answer[3].startswith("/: the path is" if ON_WINDOWS else f"/: {os.strerror(errno.EISDIR)}")
         assert answer[4] is None
         if not ON_WINDOWS:
             assert output(engine, f'return io.open("/{real.as_posix()}/data.txt"):read()') == "first"

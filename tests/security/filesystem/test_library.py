@@ -7,7 +7,8 @@ import os
 from pathlib import Path
 
 import pytest
-from stock_lua import output, stock_lua
+from links import everything_below
+from stock_lua import our_answer, output, stock_answer, stock_lua
 
 from luagauge import LuaEngine, ScriptConfig, ScriptRuntimeError
 
@@ -39,6 +40,59 @@ def test_filesystem_writes_seeks_renames_and_removes(engine: LuaEngine, tree: Pa
     assert output(engine, script) == (1, "bc12.5", True, True)
     assert (tree / "moved.txt").read_bytes() == b"abc12.5"
     assert output(engine, 'return os.remove("moved.txt"), (os.remove("moved.txt"))') == (True, None)
+
+
+DIRECTORIES = [
+    *('io.open("")', 'io.open(".", "w")', 'io.open("./", "a")', 'io.open("sub/.", "r+")', 'io.open("sub", "w")'),
+    *('io.open("{tree}", "w")', 'io.open("data.txt/")', 'io.open("data.txt/.")', 'io.open("nn/")', 'io.open("nn/.")'),
+    *('io.open("data.txt/x", "w")', 'os.remove("")', 'os.remove(".")', 'os.remove("./")', 'os.remove("sub/.")'),
+    *(
+        'os.remove("sub/./")',
+        'os.remove("data.txt/")',
+        'os.remove("nn")',
+        'os.rename(".", "u")',
+        'os.rename("sub", ".")',
+    ),
+    *('os.rename("sub/.", "u")', 'os.rename("data.txt/", "u")', 'os.rename("data.txt", "u/")', 'os.rename("", "u")'),
+    *('os.rename("sub/", "sub2/")', 'os.rename("data.txt", "nn/x")', 'os.rename("nn", "mm")', 'loadfile("data.txt/")'),
+    *('pcall(io.lines, "")', 'pcall(io.input, "data.txt/")'),
+]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has other words, and no stock Lua that works in the tree")
+@pytest.mark.parametrize("call", DIRECTORIES)
+def test_filesystem_speaks_of_directories_as_stock_lua_does(
+    engine: LuaEngine, tree: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    """The directory itself, a path that ends in a slash or in a dot, and no path at all get stock Lua's results."""
+    monkeypatch.chdir(tree)
+    call = call.format(tree=tree.resolve())
+    before = everything_below(tree)
+    answer = our_answer(engine, f"return {call}")
+    if answer[1] is True:
+        os.rename(tree / "sub2", tree / "sub")  # noqa: PTH104 - stock Lua is to find what was there
+    assert everything_below(tree) == before
+    assert answer == stock_answer(engine, f"return {call}")
+
+
+@pytest.mark.parametrize("path", [".", "./", "sub", "sub/.", "sub/", "{tree}"])
+def test_filesystem_opens_no_directory_for_scripts(engine: LuaEngine, tree: Path, path: str) -> None:
+    """Stock Lua opens a directory on Linux, and says what it is when it is read; here opening it says that."""
+    path = path.format(tree=tree.resolve().as_posix())
+    script = f'local f, message, number = io.open("{path}") return f, message, number'
+    number = errno.EISDIR if os.name != "nt" else errno.EINVAL if path == "sub/" else errno.EACCES
+    assert output(engine, script) == (None, f"{path}: {os.strerror(number)}", number)
+
+
+def test_filesystem_keeps_its_directory(engine: LuaEngine, tree: Path) -> None:
+    """A script neither removes nor moves the directory itself, empty though it may be."""
+    for path in sorted(tree.rglob("*"), reverse=True):
+        path.rmdir() if path.is_dir() else path.unlink()
+    own = tree.resolve().as_posix()
+    script = f"""return (os.remove("{own}")), (os.remove("{own}/")), (os.remove(".")), (os.rename("{own}", "{own}/x")),
+        (os.rename("{own}", "{own}2"))"""
+    assert output(engine, script) == (None,) * 5
+    assert tree.is_dir()
 
 
 def test_filesystem_loads_code_with_the_globals_of_the_run(engine: LuaEngine) -> None:

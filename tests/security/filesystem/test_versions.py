@@ -125,9 +125,12 @@ def test_filesystem_takes_names_of_any_bytes(engine: LuaEngine, tree: Path) -> N
 @any_names
 @pytest.mark.parametrize("call", ["io.open(n)", "io.open(n, 'r+')", "os.remove(n)", "os.rename(n, 'x')", "loadfile(n)"])
 def test_filesystem_names_what_is_no_text_in_its_bytes(engine: LuaEngine, call: str) -> None:
-    """The message says the name as it was given."""
+    """The message says the name as it was given; that of os.rename says none from 5.2 on."""
     answer = output(engine, rf"local n = '\255x' return select(2, {call})")
     message = answer[0] if isinstance(answer, tuple) else answer
+    if "rename" in call and "5.2" <= engine.config.lua < "6":
+        assert message == os.strerror(errno.ENOENT)
+        return
     missing = b"\xffx: " + os.strerror(errno.ENOENT).encode()
     assert message == (b"cannot open " + missing if "load" in call else missing)
     raised = output(engine, r"return select(2, pcall(io.lines, '\255x')), select(2, pcall(require, '\255x'))")

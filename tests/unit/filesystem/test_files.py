@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from filesystem_host import ON_WINDOWS, Host, failure, handles, listed
+from filesystem_host import ON_WINDOWS, Host, failure, handles, listed, unnamed
 
 from luagauge._filesystem import Filesystem, access
 
@@ -41,7 +41,7 @@ def test_filesystem_appends_wherever_it_was_read(host: Host, inside: Path) -> No
 def test_filesystem_finds_files_by_absolute_paths(host: Host, inside: Path) -> None:
     """A path may name the directory in full, with needless parts in it."""
     assert host.read(f"{inside}/data.txt") == [b"data"]
-    assert host.read(f"{inside}/./sub//file/") == [b"inside"]
+    assert host.read(f"{inside}/./sub//./file") == [b"inside"]
     assert host.read("./sub/./file") == [b"inside"]
 
 
@@ -79,7 +79,7 @@ def test_filesystem_renames_and_removes(host: Host, inside: Path) -> None:
     assert host("remove", "sub") == failure("sub", errno.ENOTEMPTY)
     assert host("remove", "sub/again") == [True]
     assert host("remove", "sub/again") == failure("sub/again", errno.ENOENT)
-    assert host("rename", "missing", "x") == failure("missing", errno.ENOENT)
+    assert host("rename", "missing", "x") == unnamed(errno.ENOENT)
     assert host("remove", "sub/file") == [True]
     assert host("remove", "sub") == [True]
     assert host("remove", "other") == [True]
@@ -92,7 +92,7 @@ def test_filesystem_renames_over_a_file_as_the_system_does(host: Host, inside: P
         (inside / "data.txt").write_bytes(b"data")
         (inside / target).write_bytes(b"old")
         if ON_WINDOWS:
-            assert host("rename", "data.txt", target) == failure("data.txt", errno.EEXIST)
+            assert host("rename", "data.txt", target) == unnamed(errno.EEXIST)
             assert (inside / "data.txt").read_bytes() == b"data"
             assert (inside / target).read_bytes() == b"old"
         else:
@@ -113,7 +113,7 @@ def test_filesystem_treats_open_files_as_the_system_does(host: Host, inside: Pat
     renamed, removed = host("rename", "data.txt", "new"), host("remove", "sub/file")
     assert removed == [True]
     if ON_WINDOWS:
-        assert renamed == failure("data.txt", errno.EACCES)
+        assert renamed == unnamed(errno.EACCES)
         assert host("remove", "data.txt") == failure("data.txt", errno.EACCES)
     else:
         assert renamed == [True]

@@ -45,7 +45,7 @@ def test_names_are_found_below_a_directory(path: str, expected: tuple[str, list[
 @pytest.mark.parametrize(
     "path",
     [
-        *("", ".", "/", "..", "a/..", "a\\..\\b", "../a", "C:\\Data\\In", "C:\\Data\\In\\", "C:\\Data\\In\\.", "D:\\"),
+        *(".", "/", "..", "a/..", "a\\..\\b", "../a", "C:\\Data\\In", "C:\\Data\\In\\", "C:\\Data\\In\\.", "D:\\"),
         *(
             "C:\\Data\\Inner\\a",
             "C:\\Data",
@@ -66,6 +66,36 @@ def test_names_outside_are_denied(path: str) -> None:
     with pytest.raises(OSError, match=r".") as caught:
         split(DIRECTORIES, path.encode())
     assert caught.value.errno == errno.EACCES
+
+
+def test_names_are_told_from_none() -> None:
+    """An empty path is that of no file."""
+    with pytest.raises(FileNotFoundError):
+        split(DIRECTORIES, b"")
+
+
+@pytest.mark.parametrize(
+    "path, expected",
+    [
+        ("S:\\a", (C, ["a"])),
+        ("s:/x//y", (C, ["x", "y"])),
+        ("c:\\LINK\\a", (SHARE, ["a"])),
+        ("//?/C:/Link/a", (DRIVE, ["a"])),
+        ("C:\\Data\\In\\a", (C, ["a"])),
+        ("C:\\Data\\In\\b\\a", (LONG, ["a"])),
+    ],
+)
+def test_names_may_begin_with_an_alias(path: str, expected: tuple[str, list[str]]) -> None:
+    """Another name of a directory leads to it by the same rules, and a longer one before a shorter one."""
+    aliases = {"S:\\": C, "C:\\Link": SHARE, "\\\\?\\C:\\Link": DRIVE, "C:\\Data\\In\\b": LONG}
+    assert split(DIRECTORIES, path.encode(), aliases) == expected
+
+
+@pytest.mark.parametrize("path", ["C:\\Link", "C:\\Linked\\a", "C:\\Link\\..\\a", "T:\\a", "C:\\a", "S:", "S:a"])
+def test_names_of_an_alias_lead_nowhere_else(path: str) -> None:
+    """What is beside an alias or above it stays denied, and the alias itself is no file."""
+    with pytest.raises(PermissionError):
+        split(DIRECTORIES, path.encode(), {"S:\\": C, "C:\\Link": SHARE})
 
 
 @pytest.mark.parametrize(
