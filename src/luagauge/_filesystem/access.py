@@ -75,7 +75,6 @@ class Filesystem:
         self._max_bytes = max_bytes
         self._has_integers = _INTEGERS_SINCE <= lua[:3] < "6"  # no LuaJIT
         self._files: dict[int, _OpenFile] = {}
-        self._next = 1
 
     def functions(self) -> dict[str, Callable[..., Any]]:
         """Return the internal functions by name."""
@@ -127,7 +126,7 @@ class Filesystem:
             raise OSError(errno.EINVAL, "invalid mode")
         if len(self._files) >= MAX_OPEN_FILES:
             raise OSError(errno.EMFILE, f"more than {MAX_OPEN_FILES} open files")
-        number, self._next = self._next, self._next + 1
+        number = next(number for number in range(1, MAX_OPEN_FILES + 1) if number not in self._files)
         self._files[number] = self._opened(path, plain, text=text)
         return [number]
 

@@ -46,7 +46,7 @@ class PosixBelow(Below[bytes]):
             raise OSError(errno.EINVAL, "the path holds a NUL")
         if not path:
             raise failed(errno.ENOENT)
-        self.directory, self.names = _split(directories, path, aliases)
+        self.directory, self.names = _from_outermost(directories, *_split(directories, path, aliases))
         if b".." in path.split(b"/"):  # normpath has resolved it, but a link may have stood before it
             raise PermissionError(errno.EACCES, "'..' is not allowed in a path")
         self.ending = path.rstrip(b"/").rpartition(b"/")[2]
@@ -121,6 +121,19 @@ def _split(directories: Sequence[str], path: bytes, aliases: Mapping[str, str]) 
     if itself is None:
         raise PermissionError(errno.EACCES, OUTSIDE)
     return os.fsencode(itself), []
+
+
+def _from_outermost(directories: Sequence[str], directory: bytes, names: list[bytes]) -> tuple[bytes, list[bytes]]:
+    """Return the same place as one below a directory that lies below no other.
+
+    A script can rename what lies below a directory: a link, say, to where another of the directories was. No link is
+    followed below the one returned.
+    """
+    for top in sorted(map(os.fsencode, directories), key=len):
+        above = top if top == b"/" else top + b"/"
+        if names and top != directory and directory.startswith(above):
+            return top, directory[len(above) :].split(b"/") + names
+    return directory, names
 
 
 def _normal(path: bytes) -> bytes:

@@ -243,3 +243,33 @@ def test_filesystem_gives_all_below_the_root(tree: Path) -> None:
             assert output(engine, f'return io.open("/{real.as_posix()}/data.txt"):read()') == "first"
             (tree / "link.txt").symlink_to(tree.parent / "secret.txt")
             assert output(engine, f'return (io.open("{real.as_posix()}/link.txt"))') is None
+
+
+@pytest.mark.parametrize("nested", ["sub", "deep/er"])
+def test_filesystem_follows_no_link_in_the_place_of_a_directory(tree: Path, nested: str) -> None:
+    """Of directories within each other, a script can rename a link to where the inner one was, or one above it."""
+    (tree / nested).mkdir(parents=True, exist_ok=True)
+    outside = tree.parent / "outside"
+    (outside / "er").mkdir(parents=True)
+    for secret in (outside / "secret.txt", outside / "er" / "secret.txt"):
+        secret.write_text("secret")
+    link_directory(tree / "link", outside)
+    top, inner = tree.as_posix(), (tree / nested).as_posix()
+    first = nested.partition("/")[0]
+    script = f"""os.rename("{top}/{first}", "{top}/away") os.rename("{top}/link", "{top}/{first}")
+    local f = io.open("{inner}/secret.txt") return f and f:read() or nil, (io.open("{inner}/new.txt", "w"))"""
+    config = ScriptConfig(allow_filesystem=True, filesystem_directories=[tree / nested, tree])
+    with LuaEngine(config) as engine:
+        assert output(engine, script) == (None, None)
+    assert not list(outside.rglob("new.txt"))
+
+
+def test_filesystem_numbers_of_files_do_not_go_on(engine: LuaEngine) -> None:
+    """A run that opens as many files as the one before takes as much memory."""
+    script = engine.precompile_script('local t = {} for i = 1, 5 do t[i] = io.open("data.txt") end return #t')
+    used = []
+    for _ in range(5):
+        result = engine.execute_script(script).raise_for_error()
+        assert result.memory is not None
+        used.append(result.memory.used_bytes)
+    assert len(set(used)) == 1
