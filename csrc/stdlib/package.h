@@ -1,6 +1,6 @@
 /* package, require, and 5.1's module: the modules of one run. Once per Lua version.
  *
- * Contract: C functions that hostile scripts call, each on the run's thread inside the guarded call. lg_open_modules() makes all
+ * Contract: C functions that hostile scripts call, each on the run's thread inside the guarded call. lg_open_package() makes all
  * of it anew for a run that mentions any of it. What is loaded stands in a table that is the run's own (lg_modules). Files are
  * the host's: a name or a path is only a text here, and the host decides whether it lies below a directory that scripts may
  * use. */
